@@ -1,0 +1,1 @@
+"""OCRNet for MindSpore: semantic segmentation with HRNetV2 and Object-Contextual Representations."""

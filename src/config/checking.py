@@ -1,0 +1,122 @@
+"""Refuse unknown keys, wrong types and impossible combinations, in one line each."""
+
+import difflib
+from typing import Any
+
+from src.config.errors import UserError
+from src.config.schema import SCHEMA, Key, flatten
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return ' (did you mean X?)' for the most similar known word, or ''."""
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {match[0]}?)" if match else ""
+
+
+def check_tree(values: dict[str, Any], source: str, schema: dict[str, Any] = SCHEMA, prefix: str = "") -> dict[str, Any]:
+    """Check a partial configuration against the schema and return it with ints turned into floats where floats are due.
+
+    Args:
+        values: nested dict, possibly partial.
+        source: where the values come from, for the message.
+        schema: the part of the schema that `values` belongs to.
+        prefix: dotted name of that part.
+
+    Raises:
+        UserError: on the first unknown key or wrong value.
+    """
+    checked = {}
+    for name, value in values.items():
+        dotted = f"{prefix}{name}"
+        if name not in schema:
+            raise UserError(f"{source}: unknown key '{dotted}'{_suggest(dotted, schema, prefix)}")
+        entry = schema[name]
+        if isinstance(entry, Key):
+            checked[name] = _check_value(dotted, value, entry, source)
+        elif isinstance(value, dict):
+            checked[name] = check_tree(value, source, entry, f"{dotted}.")
+        else:
+            raise UserError(f"{source}: '{dotted}' is a section with keys {', '.join(entry)}; got {value!r}")
+    return checked
+
+
+def _suggest(dotted: str, schema: dict[str, Any], prefix: str) -> str:
+    siblings = [prefix + name for name in schema]
+    return nearest(dotted, siblings) or nearest(dotted, list(flatten()))
+
+
+def _check_value(dotted: str, value: Any, key: Key, source: str) -> Any:
+    if value is None and key.optional:
+        return None
+    where = f"{source}: '{dotted}'"
+    if isinstance(key.kind, list):
+        if not isinstance(value, list):
+            raise UserError(f"{where} must be a list of {key.kind[0].__name__}; got {value!r}")
+        if not value or (key.length and len(value) != key.length):
+            raise UserError(f"{where} must have {key.length or 'one or more'} elements; got {value!r}")
+        return [_check_scalar(where, element, key.kind[0], key) for element in value]
+    return _check_scalar(where, value, key.kind, key)
+
+
+def _check_scalar(where: str, value: Any, kind: type, key: Key) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float and is_number:
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UserError(f"{where} must be {kind.__name__}; got {value!r}")
+    if key.choices and value not in key.choices:
+        raise UserError(f"{where} must be one of {', '.join(map(str, key.choices))}; got {value!r}")
+    if key.minimum is not None and not value >= key.minimum:
+        raise UserError(f"{where} must be at least {key.minimum:g}; got {value!r}")
+    return value
+
+
+def check_combinations(config: Any) -> None:
+    """Check what no single key can tell.
+
+    Args:
+        config: the complete configuration.
+
+    Raises:
+        UserError: naming the keys that do not fit together.
+    """
+    _check_epochs(config)
+    _check_stages(config.model.extra)
+    num_classes = config.dataset.num_classes
+    if num_classes > config.dataset.ignore_label:
+        raise UserError(f"dataset.ignore_label {config.dataset.ignore_label} is one of the {num_classes} classes; choose a larger value")
+    weights = config.loss.class_weights
+    if weights is not None and len(weights) != num_classes:
+        raise UserError(f"loss.class_weights has {len(weights)} values for dataset.num_classes {num_classes}")
+    num_outputs = 2 if config.model.name == "seg_hrnet_ocr" else 1
+    if len(config.loss.balance_weights) != num_outputs:
+        raise UserError(f"loss.balance_weights needs {num_outputs} values for model.name {config.model.name}; got {list(config.loss.balance_weights)}")
+    if config.model.ocr.dropout >= 1:
+        raise UserError(f"model.ocr.dropout must be below 1; got {config.model.ocr.dropout}")
+    low, high = config.train.scale_range
+    if low > high:
+        raise UserError(f"train.scale_range must be [smallest, largest]; got {[low, high]}")
+    if any(step > side for step, side in zip(config.eval.stride, config.eval.window, strict=True)):
+        raise UserError(f"eval.stride {list(config.eval.stride)} is larger than eval.window {list(config.eval.window)}: pixels would be skipped")
+    if config.device_target == "CPU" and config.amp_level in ("O2", "O3"):
+        raise UserError(f"amp_level {config.amp_level} computes in fp16, which the CPU cannot; use amp_level O0 or auto")
+    if config.device_target == "CPU" and config.sink_mode == "on":
+        raise UserError("sink_mode on needs a device queue, which the CPU lacks; use sink_mode off or auto")
+
+
+def _check_epochs(config: Any) -> None:
+    if not config.begin_epoch < config.end_epoch <= config.total_epoch:
+        raise UserError(
+            "epochs must satisfy begin_epoch < end_epoch <= total_epoch; "
+            f"got {config.begin_epoch}, {config.end_epoch}, {config.total_epoch}"
+        )
+
+
+def _check_stages(extra: Any) -> None:
+    for number in (1, 2, 3, 4):
+        stage = extra[f"STAGE{number}"]
+        if stage.NUM_BRANCHES != number:
+            raise UserError(f"model.extra.STAGE{number}.NUM_BRANCHES must be {number}; got {stage.NUM_BRANCHES}")
+        for name in ("NUM_BLOCKS", "NUM_CHANNELS"):
+            if len(stage[name]) != number:
+                raise UserError(f"model.extra.STAGE{number}.{name} needs {number} values; got {list(stage[name])}")

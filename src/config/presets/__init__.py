@@ -1,0 +1,1 @@
+"""One module per recipe; `PRESET` holds what differs from the schema's defaults or what defines the recipe."""

@@ -1,0 +1,39 @@
+"""HRNetV2-W18-small-v1 + OCR on CamVid, from random weights, for one hour on a CPU.
+"""
+
+from src.config.hrnet import HRNET_W18_SMALL_V1
+
+PRESET = {
+    "device_target": "CPU",
+    "workers": 2,
+    "lr": 0.05,
+    "lr_power": 0.9,
+    "total_epoch": 60,
+    "batchsize": 4,
+    "save_checkpoint_epochs": 10,
+    "keep_checkpoint_max": 2,
+    "eval_callback": True,
+    "eval_interval": 10,
+    "train": {
+        "train_list": "train.txt",
+        "image_size": [192, 256],
+        "base_size": 0,
+        "scale_range": [0.4, 1.0],
+        "scale_step": 0.0,
+        "color": {"probability": 0.5, "brightness_delta": 32.0, "contrast": 0.3, "saturation": 0.3, "hue": 10.0},
+        "param_initializer": "HeNormal",
+        "schedule": "poly",
+        "warmup_steps": 100,
+        "wd": 0.0005,
+        "decay_norm_and_bias": False,
+    },
+    "dataset": {"name": "CamVid", "num_classes": 11},
+    "eval": {"eval_list": "val.txt", "overlays": 8},
+    "model": {
+        "name": "seg_hrnet_ocr",
+        "align_corners": False,
+        "extra": HRNET_W18_SMALL_V1,
+        "ocr": {"mid_channels": 128, "key_channels": 64},
+    },
+    "loss": {"loss_scale": 1.0, "use_weights": True, "balance_weights": [0.4, 1.0]},
+}

@@ -1,0 +1,168 @@
+"""Every configuration key: default, type, limits and meaning. The single source of --help, checking and docs/CONFIGURATION.md."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from src.config.hrnet import HRNET_W48
+
+
+@dataclass(frozen=True)
+class Key:
+    """One configuration key.
+
+    Attributes:
+        default: value of the default preset.
+        kind: `int`, `float`, `bool`, `str`, or `[int]`, `[float]` for lists of them.
+        doc: one line for --help and the reference; names the unit where there is one.
+        choices: the allowed values; empty allows all.
+        minimum: smallest allowed value, of each element in a list.
+        length: required number of elements of a list; 0 allows any.
+        optional: None is allowed.
+    """
+
+    default: Any
+    kind: Any
+    doc: str
+    choices: tuple = ()
+    minimum: float | None = None
+    length: int = 0
+    optional: bool = False
+
+
+def _stage_schema(stage: dict[str, Any]) -> dict[str, Key]:
+    return {
+        "NUM_MODULES": Key(stage["NUM_MODULES"], int, "exchange modules in the stage", minimum=1),
+        "NUM_BRANCHES": Key(stage["NUM_BRANCHES"], int, "parallel resolutions", minimum=1),
+        "BLOCK": Key(stage["BLOCK"], str, "residual block", choices=("BASIC", "BOTTLENECK")),
+        "NUM_BLOCKS": Key(stage["NUM_BLOCKS"], [int], "residual blocks of each branch", minimum=1),
+        "NUM_CHANNELS": Key(stage["NUM_CHANNELS"], [int], "channels of each branch", minimum=1),
+        "FUSE_METHOD": Key(stage["FUSE_METHOD"], str, "how branches are joined", choices=("SUM",)),
+    }
+
+
+SCHEMA: dict[str, Any] = {
+    "preset": Key("hrnetv2_w48", str, "the preset that the configuration started from"),
+    "data_path": Key(None, str, "folder of the data set", optional=True),
+    "output_path": Key("outputs", str, "folder for everything that a run writes"),
+    "checkpoint_path": Key(None, str, "weights to start or evaluate from (.ckpt)", optional=True),
+    "device_target": Key("Ascend", str, "where to compute", choices=("Ascend", "GPU", "CPU")),
+    "device_id": Key(0, int, "number of the device on this machine", minimum=0),
+    "run_distribute": Key(False, bool, "data parallel over the devices of the launched process group"),
+    "mode": Key("GRAPH", str, "MindSpore execution mode", choices=("GRAPH", "PYNATIVE")),
+    "seed": Key(1, int, "seed of every random source; the rank is added where ranks must differ", minimum=0),
+    "workers": Key(8, int, "processes that read and augment pictures", minimum=1),
+    "lr": Key(0.0013, float, "base learning rate", minimum=0),
+    "lr_power": Key(4e-10, float, "exponent of the schedule (exp and poly)", minimum=0),
+    "total_epoch": Key(1000, int, "length of the schedule in epochs", minimum=1),
+    "begin_epoch": Key(0, int, "first epoch of this run; the schedule starts there", minimum=0),
+    "end_epoch": Key(None, int, "epoch before which this run stops; None: total_epoch", minimum=1, optional=True),
+    "batchsize": Key(4, int, "pictures per device and step", minimum=1),
+    "save_checkpoint_epochs": Key(20, int, "epochs between weight files", minimum=1),
+    "keep_checkpoint_max": Key(20, int, "weight files kept, the newest ones", minimum=1),
+    "eval_callback": Key(False, bool, "evaluate while training and keep best.ckpt"),
+    "eval_interval": Key(50, int, "epochs between evaluations while training", minimum=1),
+    "log_interval": Key(10, int, "steps between two records of the log", minimum=1),
+    "amp_level": Key("auto", str, "mixed precision; auto is O3 on Ascend, O2 on GPU, O0 on CPU", choices=("auto", "O0", "O2", "O3")),
+    "sink_mode": Key("auto", str, "feed batches by the device's queue; auto: where it is not the CPU", choices=("auto", "on", "off")),
+    "train": {
+        "train_list": Key("train.lst", str, "list of the training pictures, in the data folder"),
+        "image_size": Key([512, 1024], [int], "crop height and width, pixels", minimum=1, length=2),
+        "base_size": Key(2048, int, "length of a picture's longer side at scale 1, pixels; 0 keeps its own", minimum=0),
+        "multi_scale": Key(True, bool, "scale pictures at random"),
+        "scale_range": Key([0.5, 2.1], [float], "smallest and largest random scale", minimum=0.01, length=2),
+        "scale_step": Key(0.1, float, "grid of the random scales; 0 draws from the whole range", minimum=0),
+        "flip": Key(True, bool, "mirror pictures at random"),
+        "crop_max_class_ratio": Key(1.0, float, "draw a crop again (10 times) while one class covers more than this part", minimum=0),
+        "color": {
+            "probability": Key(0.0, float, "chance of each colour change; 0 turns all off", minimum=0),
+            "brightness_delta": Key(0.0, float, "largest amount added to 0..255 values", minimum=0),
+            "brightness": Key(0.0, float, "largest change of the brightness factor 1", minimum=0),
+            "contrast": Key(0.0, float, "largest change of the contrast factor 1", minimum=0),
+            "saturation": Key(0.0, float, "largest change of the saturation factor 1", minimum=0),
+            "hue": Key(0.0, float, "largest hue shift, degrees of 360", minimum=0),
+        },
+        "downsample_rate": Key(1, int, "labels are made smaller by this factor before the loss", minimum=1),
+        "shuffle": Key(True, bool, "a new order of the pictures in each epoch"),
+        "num_samples": Key(0, int, "use only the first pictures of the list; 0 uses all", minimum=0),
+        "param_initializer": Key(
+            "TruncatedNormal",
+            str,
+            "initial backbone convolutions: N(0, 0.001), the same truncated, or He's normal",
+            choices=("Normal", "TruncatedNormal", "HeNormal"),
+        ),
+        "opt_momentum": Key(0.9, float, "SGD momentum", minimum=0),
+        "nesterov": Key(False, bool, "Nesterov momentum"),
+        "wd": Key(0.0005, float, "weight decay", minimum=0),
+        "decay_norm_and_bias": Key(True, bool, "apply weight decay to batch norm and bias parameters too"),
+        "schedule": Key("exp", str, "lr / exp(lr_power * step^2), polynomial, or cosine", choices=("exp", "poly", "cosine")),
+        "min_lr": Key(0.0, float, "floor of the schedule", minimum=0),
+        "warmup_steps": Key(0, int, "steps of linear warm-up", minimum=0),
+        "warmup_ratio": Key(0.1, float, "part of lr at which warm-up starts", minimum=0),
+        "accumulate_steps": Key(1, int, "batches whose gradients are averaged for one update", minimum=1),
+        "clip_grad_norm": Key(0.0, float, "largest global gradient norm; 0 does not clip", minimum=0),
+        "sync_bn": Key(True, bool, "synchronise batch norm over devices where the device can"),
+    },
+    "dataset": {
+        "name": Key("Cityscapes", str, "data set", choices=("Cityscapes", "CamVid")),
+        "num_classes": Key(19, int, "classes that the network tells apart", minimum=2),
+        "ignore_label": Key(255, int, "label value that neither loss nor mIoU counts", minimum=0),
+        "mean": Key([0.485, 0.456, 0.406], [float], "mean of red, green, blue, of values 0..1", length=3),
+        "std": Key([0.229, 0.224, 0.225], [float], "standard deviation of red, green, blue, of values 0..1", minimum=1e-6, length=3),
+    },
+    "eval": {
+        "eval_list": Key("val.lst", str, "list of the validation pictures, in the data folder"),
+        "image_size": Key(None, [int], "height and width that the network sees at scale 1; None: the picture's own", minimum=1, length=2, optional=True),
+        "batch_size": Key(1, int, "pictures of equal size evaluated at once", minimum=1),
+        "num_samples": Key(0, int, "use only the first pictures of the list; 0 uses all", minimum=0),
+        "flip": Key(False, bool, "average with the mirrored picture"),
+        "multi_scale": Key(False, bool, "evaluate at every scale of scale_list; off: at 1 alone"),
+        "scale_list": Key([0.5, 0.75, 1.0, 1.25, 1.5, 1.75], [float], "scales of multi_scale", minimum=0.01),
+        "fusion": Key(
+            "exp",
+            str,
+            "how scales and flips are joined: sum of exp(logits) (official), logits (openseg, PaddleSeg), softmax (mmseg)",
+            choices=("exp", "logits", "softmax"),
+        ),
+        "slide": Key(False, bool, "sliding window instead of the whole picture"),
+        "window": Key([512, 1024], [int], "height and width of the window, pixels", minimum=1, length=2),
+        "stride": Key([341, 683], [int], "step of the window down and across, pixels", minimum=1, length=2),
+        "overlays": Key(4, int, "pictures to paint into eval/", minimum=0),
+    },
+    "model": {
+        "name": Key("seg_hrnet_ocr", str, "network", choices=("seg_hrnet_ocr", "seg_hrnet")),
+        "align_corners": Key(True, bool, "bilinear resizing maps corner pixels onto each other"),
+        "extra": {
+            "FINAL_CONV_KERNEL": Key(1, int, "kernel of the last convolution of seg_hrnet", choices=(1, 3)),
+            **{name: _stage_schema(HRNET_W48[name]) for name in ("STAGE1", "STAGE2", "STAGE3", "STAGE4")},
+        },
+        "ocr": {
+            "mid_channels": Key(512, int, "channels of pixel and region features", minimum=1),
+            "key_channels": Key(256, int, "channels of query, key and value", minimum=1),
+            "dropout": Key(0.05, float, "chance that a channel is dropped after the OCR fusion", minimum=0),
+            "scale": Key(1, int, "pooling of the query map before the attention; 1 does not pool", minimum=1),
+        },
+    },
+    "loss": {
+        "loss_scale": Key(10.0, float, "factor on the loss against fp16 underflow; gradients are divided by it", minimum=1),
+        "dynamic_loss_scale": Key(False, bool, "halve loss_scale on overflow, double it after 2000 good updates"),
+        "use_weights": Key(True, bool, "weight classes by the data set's table"),
+        "class_weights": Key(None, [float], "a weight per class instead of the data set's table", minimum=0, optional=True),
+        "balance_weights": Key([0.4, 1.0], [float], "weights of auxiliary and main loss", minimum=0),
+        "use_ohem": Key(False, bool, "online hard example mining on the main output"),
+        "ohem_threshold": Key(0.9, float, "a pixel is hard while its true class has a lower probability", minimum=0),
+        "ohem_keep": Key(131072, int, "keep at least so many pixels of a batch", minimum=1),
+    },
+}
+
+
+def defaults(schema: dict[str, Any] = SCHEMA) -> dict[str, Any]:
+    """Return the nested dict of default values."""
+    return {name: entry.default if isinstance(entry, Key) else defaults(entry) for name, entry in schema.items()}
+
+
+def flatten(schema: dict[str, Any] = SCHEMA, prefix: str = "") -> dict[str, Key]:
+    """Return every key with its dotted name, in order."""
+    flat: dict[str, Key] = {}
+    for name, entry in schema.items():
+        flat.update({prefix + name: entry} if isinstance(entry, Key) else flatten(entry, f"{prefix}{name}."))
+    return flat
