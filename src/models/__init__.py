@@ -1,0 +1,1 @@
+"""HRNetV2 segmentation networks with and without the OCR head."""

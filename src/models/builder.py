@@ -1,0 +1,64 @@
+"""Build the configured network with its initial weights."""
+
+import math
+from typing import Any
+
+from mindspore import nn
+from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, TruncatedNormal, Uniform, initializer
+
+from src.models.seg_hrnet import HRNetV2, SegHRNet
+from src.models.seg_hrnet_ocr import SegHRNetOCR
+
+BACKBONE_STD = 0.001
+
+# Everything else belongs to a head, which is the same distinction as that between ImageNet weights and new ones.
+BACKBONE_CELLS = ("conv1", "bn1", "conv2", "bn2", "layer1", "transition1", "stage2", "transition2", "stage3", "transition3", "stage4")
+
+
+def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> nn.Cell:
+    """Return the network of a configuration with fresh weights, which depend on `mindspore.set_seed` alone.
+
+    Args:
+        config: the complete configuration; `model`, `dataset.num_classes` and `train.param_initializer` are read.
+        norm: class of every batch norm, such as nn.SyncBatchNorm.
+        dropout_seed: seed of the dropout masks; ranks of a distributed run need different ones.
+
+    Returns:
+        A Cell from image (B, 3, H, W) to a tuple of logits at stride 4, the last of which is the main head's.
+    """
+    model, num_classes = config.model, config.dataset.num_classes
+    network: HRNetV2
+    if model.name == "seg_hrnet_ocr":
+        network = SegHRNetOCR(model.extra, model.ocr, num_classes, model.align_corners, norm, dropout_seed)
+    else:
+        network = SegHRNet(model.extra, num_classes, model.align_corners, norm)
+    _initialise(network, config.train.param_initializer)
+    return network
+
+
+def is_backbone(name: str) -> bool:
+    """Tell whether a parameter of this name belongs to the backbone."""
+    return name.split(".", 1)[0] in BACKBONE_CELLS
+
+
+def _initialise(network: nn.Cell, backbone_initializer: str) -> None:
+    for name, cell in network.cells_and_names():
+        if not isinstance(cell, nn.Conv2d):
+            continue
+        if is_backbone(name):
+            _fill(cell.weight, _backbone_initializer(backbone_initializer))
+            continue
+        # torch's default, written out because MindSpore's own has changed between versions.
+        _fill(cell.weight, HeUniform(negative_slope=math.sqrt(5)))
+        if cell.has_bias:
+            _fill(cell.bias, Uniform(1 / math.sqrt(math.prod(cell.weight.shape[1:]))))
+
+
+def _backbone_initializer(name: str) -> Initializer:
+    if name == "HeNormal":
+        return HeNormal(mode="fan_out", nonlinearity="relu")
+    return Normal(BACKBONE_STD) if name == "Normal" else TruncatedNormal(BACKBONE_STD)
+
+
+def _fill(parameter: Any, values: Initializer) -> None:
+    parameter.set_data(initializer(values, parameter.shape, parameter.dtype).init_data())

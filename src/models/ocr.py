@@ -1,0 +1,155 @@
+"""Object-contextual representations.
+
+Source: Yuan et al., Object-Contextual Representations for Semantic Segmentation, arXiv 1909.11065, section 3.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from src.models.dropout import ChannelDropout
+from src.models.layers import Resize, bn_relu, conv
+
+
+class SpatialGather(nn.Cell):
+    """Region representations: the mean of the pixel features under each class's soft mask.
+
+    Inputs:
+        features: (B, C, H, W) float.
+        logits: (B, K, H, W) float, the auxiliary head's.
+
+    Outputs:
+        (B, C, K, 1), dtype of features.
+
+    Source: section 3.2, equation 2 (object region representations).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh = ops.BatchMatMul(transpose_b=True)
+
+    def construct(self, features: Tensor, logits: Tensor) -> Tensor:
+        batch, channels, _, _ = ops.shape(features)
+        num_classes = ops.shape(logits)[1]
+        masks = logits.reshape((batch, num_classes, -1)).astype(ms.float32)  # (B, K, HW)
+        masks = ops.softmax(masks, 2).astype(features.dtype)
+        pixels = features.reshape((batch, channels, -1))  # (B, C, HW)
+        return ops.expand_dims(self.weigh(pixels, masks), 3)  # (B, C, K, 1)
+
+
+class QueryPool(nn.Cell):
+    """Max pooling of the query map and the way back to the full resolution.
+
+    Args:
+        scale: side of the pooled squares, 2 or more.
+        align_corners: see `Resize`.
+    """
+
+    def __init__(self, scale: int, align_corners: bool) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(scale, scale)
+        self.resize = Resize(align_corners)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.pool(x)
+
+    def restore(self, context: Tensor, reference: Tensor) -> Tensor:
+        """Return `context` at the size of `reference`."""
+        return self.resize(context, reference)
+
+
+class NoPool(nn.Cell):
+    """The query map as it is."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return x
+
+    def restore(self, context: Tensor, reference: Tensor) -> Tensor:
+        """Return `context`, which already has the size of `reference`."""
+        return context
+
+
+class ObjectAttentionBlock(nn.Cell):
+    """Each pixel's context: the regions, weighted by their similarity to the pixel.
+
+    Args:
+        in_channels: C, channels of pixels, regions and context.
+        key_channels: D, channels of query, key and value.
+        scale: the query map is max-pooled by this before the attention; 1 does not pool.
+        align_corners: see `Resize`; used where scale is 2 or more.
+        norm: class of the batch norm.
+
+    Inputs:
+        features: (B, C, H, W) float.
+        regions: (B, C, K, 1).
+
+    Outputs:
+        (B, C, H, W).
+
+    Source: section 3.2, equations 3 to 5, and the supplement's f_pixel, f_object, f_down, f_up.
+    """
+
+    def __init__(self, in_channels: int, key_channels: int, scale: int, align_corners: bool, norm: type[nn.Cell]) -> None:
+        super().__init__()
+        self.pool = QueryPool(scale, align_corners) if scale > 1 else NoPool()
+        self.f_pixel = _transform(norm, in_channels, key_channels, key_channels)
+        self.f_object = _transform(norm, in_channels, key_channels, key_channels)
+        self.f_down = _transform(norm, in_channels, key_channels)
+        self.f_up = _transform(norm, key_channels, in_channels)
+        self.compare = ops.BatchMatMul(transpose_a=True)
+        self.weigh = ops.BatchMatMul(transpose_b=True)
+        self.key_channels = key_channels
+        # A tensor, because MindSpore Lite's converter rejects scalar constants.
+        self.temperature = Tensor([key_channels**-0.5], ms.float32)
+
+    def construct(self, features: Tensor, regions: Tensor) -> Tensor:
+        pooled = self.pool(features)
+        batch, _, height, width = ops.shape(pooled)
+        query = self.f_pixel(pooled).reshape((batch, self.key_channels, -1))  # (B, D, HW)
+        key = self.f_object(regions).reshape((batch, self.key_channels, -1))  # (B, D, K)
+        value = self.f_down(regions).reshape((batch, self.key_channels, -1))  # (B, D, K)
+        similarity = self.compare(query, key).astype(ms.float32) * self.temperature  # (B, HW, K)
+        attention = ops.softmax(similarity, -1).astype(value.dtype)
+        context = self.weigh(value, attention).reshape((batch, self.key_channels, height, width))  # from (B, D, HW)
+        return self.pool.restore(self.f_up(context), features)
+
+
+def _transform(norm: type[nn.Cell], *widths: int) -> nn.SequentialCell:
+    cells: list[nn.Cell] = []
+    for before, after in zip(widths[:-1], widths[1:], strict=True):
+        cells += [conv(before, after, 1), bn_relu(norm, after)]
+    return nn.SequentialCell(cells)
+
+
+class SpatialOCR(nn.Cell):
+    """Features augmented by their object context.
+
+    Args:
+        channels: C, channels of features, regions and result.
+        key_channels: see `ObjectAttentionBlock`.
+        dropout: chance that a channel is dropped in training; 0 leaves dropout out.
+        dropout_seed: see `ChannelDropout`.
+        scale: see `ObjectAttentionBlock`.
+        align_corners: see `Resize`.
+        norm: class of the batch norm.
+
+    Inputs:
+        features: (B, C, H, W) float.
+        regions: (B, C, K, 1).
+
+    Outputs:
+        (B, C, H, W).
+
+    Source: section 3.2, equation 6 (augmented representations).
+    """
+
+    def __init__(
+        self, channels: int, key_channels: int, *, dropout: float, dropout_seed: int, scale: int, align_corners: bool, norm: type[nn.Cell]
+    ) -> None:
+        super().__init__()
+        self.object_context_block = ObjectAttentionBlock(channels, key_channels, scale, align_corners, norm)
+        drop = ChannelDropout(dropout, dropout_seed) if dropout > 0 else nn.Identity()
+        self.conv_bn_dropout = nn.SequentialCell([conv(2 * channels, channels, 1), bn_relu(norm, channels), drop])
+
+    def construct(self, features: Tensor, regions: Tensor) -> Tensor:
+        context = self.object_context_block(features, regions)
+        return self.conv_bn_dropout(ops.concat((context, features), 1))

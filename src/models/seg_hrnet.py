@@ -1,0 +1,235 @@
+"""HRNetV2 backbone and the plain HRNetV2 segmentation network.
+
+Source: Wang et al., Deep High-Resolution Representation Learning for Visual Recognition, arXiv 1908.07919, section 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mindspore import Tensor, nn, ops
+
+from src.models.layers import BLOCKS, Resize, batch_norm, conv, conv_bn_relu, residual_blocks
+
+STEM_CHANNELS = 64
+
+
+class KeepBranch(nn.Cell):
+    """A branch's way to its own resolution: nothing to do."""
+
+    def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        return x
+
+
+class DownBranch(nn.SequentialCell):
+    """A branch's way to a lower resolution: one 3x3 stride-2 convolution per halving, ReLU after all but the last."""
+
+    def __init__(self, in_channels: int, out_channels: int, halvings: int, norm: type[nn.Cell]) -> None:
+        steps = [conv_bn_relu(norm, in_channels, in_channels, 3, stride=2) for _ in range(halvings - 1)]
+        last = nn.SequentialCell([conv(in_channels, out_channels, 3, stride=2), batch_norm(norm, out_channels)])
+        super().__init__([*steps, last])
+
+    def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        for step in self.cell_list:
+            x = step(x)
+        return x
+
+
+class UpBranch(nn.SequentialCell):
+    """A branch's way to a higher resolution: 1x1 convolution, batch norm, bilinear resizing."""
+
+    def __init__(self, in_channels: int, out_channels: int, align_corners: bool, norm: type[nn.Cell]) -> None:
+        super().__init__([conv(in_channels, out_channels, 1), batch_norm(norm, out_channels)])
+        self.resize = Resize(align_corners)
+
+    def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        for step in self.cell_list:
+            x = step(x)
+        return self.resize(x, reference)
+
+
+class FuseRow(nn.SequentialCell):
+    """The sum of all branches at the resolution and width of one of them.
+
+    Args:
+        target: index of that branch.
+        channels: channels of each branch.
+        align_corners: see `Resize`.
+        norm: class of the batch norm.
+    """
+
+    def __init__(self, target: int, channels: Sequence[int], align_corners: bool, norm: type[nn.Cell]) -> None:
+        super().__init__([_fuse_cell(source, target, channels, align_corners, norm) for source in range(len(channels))])
+        self.target = target
+        self.relu = nn.ReLU()
+
+    def construct(self, branches: tuple[Tensor, ...]) -> Tensor:
+        reference = branches[self.target]
+        total = self.cell_list[0](branches[0], reference)
+        for source in range(1, len(branches)):
+            total = total + self.cell_list[source](branches[source], reference)
+        return self.relu(total)
+
+
+def _fuse_cell(source: int, target: int, channels: Sequence[int], align_corners: bool, norm: type[nn.Cell]) -> nn.Cell:
+    if source == target:
+        return KeepBranch()
+    if source > target:
+        return UpBranch(channels[source], channels[target], align_corners, norm)
+    return DownBranch(channels[source], channels[target], target - source, norm)
+
+
+class HighResolutionModule(nn.Cell):
+    """Residual blocks on each branch, then an exchange between all branches.
+
+    Args:
+        in_channels: channels of each branch's input.
+        stage: `model.extra.STAGE*` of the configuration.
+        align_corners: see `Resize`.
+        norm: class of the batch norm.
+
+    Inputs:
+        branches: tuple of (B, in_channels[i], H_i, W_i) float.
+
+    Outputs:
+        tuple of (B, stage_channels(stage)[i], H_i, W_i).
+    """
+
+    def __init__(self, in_channels: Sequence[int], stage: Any, align_corners: bool, norm: type[nn.Cell]) -> None:
+        super().__init__()
+        widths = zip(in_channels, stage.NUM_CHANNELS, stage.NUM_BLOCKS, strict=True)
+        self.branches = nn.CellList([residual_blocks(stage.BLOCK, before, width, count, norm) for before, width, count in widths])
+        channels = stage_channels(stage)
+        self.fuse_layers = nn.CellList([FuseRow(target, channels, align_corners, norm) for target in range(len(channels))])
+
+    def construct(self, branches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        deep: tuple[Tensor, ...] = ()
+        for index, branch in enumerate(self.branches):
+            deep = deep + (branch(branches[index]),)
+        fused: tuple[Tensor, ...] = ()
+        for row in self.fuse_layers:
+            fused = fused + (row(deep),)
+        return fused
+
+
+class Transition(nn.SequentialCell):
+    """Lead the branches of one stage to the next, which has one branch more.
+
+    Args:
+        before: channels of each branch of the stage before.
+        after: channels of each branch of the stage behind.
+        norm: class of the batch norm.
+    """
+
+    def __init__(self, before: Sequence[int], after: Sequence[int], norm: type[nn.Cell]) -> None:
+        super().__init__([_transition_cell(index, before, after, norm) for index in range(len(after))])
+        self.num_before = len(before)
+
+    def construct(self, branches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        led: tuple[Tensor, ...] = ()
+        for index, cell in enumerate(self.cell_list):
+            led = led + (cell(branches[min(index, self.num_before - 1)]),)
+        return led
+
+
+def _transition_cell(index: int, before: Sequence[int], after: Sequence[int], norm: type[nn.Cell]) -> nn.Cell:
+    if index >= len(before):
+        # A new branch: from the lowest resolution, down by 2. The extra level of nesting is the official one.
+        halvings = index - len(before) + 1
+        widths = [before[-1]] * halvings + [after[index]]
+        return nn.SequentialCell([conv_bn_relu(norm, widths[i], widths[i + 1], 3, stride=2) for i in range(halvings)])
+    if before[index] == after[index]:
+        return nn.Identity()
+    return conv_bn_relu(norm, before[index], after[index], 3)
+
+
+def stage_channels(stage: Any) -> list[int]:
+    """Return the channels of each branch behind a stage."""
+    return [channels * BLOCKS[stage.BLOCK].expansion for channels in stage.NUM_CHANNELS]
+
+
+class HRNetV2(nn.Cell):
+    """The backbone: four parallel resolutions, joined at stride 4. The networks inherit it, so that names carry no prefix.
+
+    Args:
+        extra: `model.extra` of the configuration, with STAGE1 to STAGE4.
+        align_corners: see `Resize`.
+        norm: class of the batch norm.
+
+    Inputs:
+        image: (B, 3, H, W) float, normalised; H and W of any size from 32 on.
+
+    Outputs:
+        (B, `out_channels`, ceil(H / 4), ceil(W / 4)).
+    """
+
+    def __init__(self, extra: Any, align_corners: bool, norm: type[nn.Cell] = nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.conv1 = conv(3, STEM_CHANNELS, 3, stride=2)
+        self.bn1 = batch_norm(norm, STEM_CHANNELS)
+        self.conv2 = conv(STEM_CHANNELS, STEM_CHANNELS, 3, stride=2)
+        self.bn2 = batch_norm(norm, STEM_CHANNELS)
+        self.relu = nn.ReLU()
+        first = extra.STAGE1
+        self.layer1 = residual_blocks(first.BLOCK, STEM_CHANNELS, first.NUM_CHANNELS[0], first.NUM_BLOCKS[0], norm)
+        widths = [stage_channels(extra[f"STAGE{number}"]) for number in (1, 2, 3, 4)]
+        self.transition1 = Transition(widths[0], widths[1], norm)
+        self.stage2 = _stage(widths[1], extra.STAGE2, align_corners, norm)
+        self.transition2 = Transition(widths[1], widths[2], norm)
+        self.stage3 = _stage(widths[2], extra.STAGE3, align_corners, norm)
+        self.transition3 = Transition(widths[2], widths[3], norm)
+        self.stage4 = _stage(widths[3], extra.STAGE4, align_corners, norm)
+        self.resize = Resize(align_corners)
+        self.out_channels = sum(widths[3])
+
+    def extract(self, image: Tensor) -> Tensor:
+        """Return the joined features of the four resolutions."""
+        x = self.relu(self.bn1(self.conv1(image)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        x = self.layer1(x)
+        branches = self.stage2(self.transition1((x,)))
+        branches = self.stage3(self.transition2(branches))
+        branches = self.stage4(self.transition3(branches))
+        joined = (branches[0],)
+        for branch in branches[1:]:
+            joined = joined + (self.resize(branch, branches[0]),)
+        return ops.concat(joined, 1)
+
+    def construct(self, image: Tensor) -> Tensor:
+        return self.extract(image)
+
+
+def _stage(channels: Sequence[int], stage: Any, align_corners: bool, norm: type[nn.Cell]) -> nn.SequentialCell:
+    # A transition already gives each branch its width, so every module of a stage takes what it returns.
+    return nn.SequentialCell([HighResolutionModule(channels, stage, align_corners, norm) for _ in range(stage.NUM_MODULES)])
+
+
+class SegHRNet(HRNetV2):
+    """HRNetV2 with two convolutions on the joined features.
+
+    Args:
+        extra: `model.extra` of the configuration.
+        num_classes: K, channels of the logits.
+        align_corners: see `Resize`.
+        norm: class of the batch norm.
+
+    Inputs:
+        image: (B, 3, H, W) float, normalised.
+
+    Outputs:
+        tuple of one: logits (B, K, ceil(H / 4), ceil(W / 4)).
+    """
+
+    def __init__(self, extra: Any, num_classes: int, align_corners: bool, norm: type[nn.Cell] = nn.BatchNorm2d) -> None:
+        super().__init__(extra, align_corners, norm)
+        width = self.out_channels
+        self.last_layer = nn.SequentialCell(
+            [
+                conv(width, width, 1, bias=True),
+                batch_norm(norm, width),
+                nn.ReLU(),
+                conv(width, num_classes, extra.FINAL_CONV_KERNEL, bias=True),
+            ]
+        )
+
+    def construct(self, image: Tensor) -> tuple[Tensor]:
+        return (self.last_layer(self.extract(image)),)
