@@ -1,0 +1,1 @@
+"""Segmentation losses: weighted cross entropy, OHEM, and their sum over a network's outputs."""
