@@ -1,0 +1,1 @@
+"""Data sets, augmentation, and the loaders that feed training and evaluation."""

@@ -1,0 +1,181 @@
+"""What all data sets share: a list of pictures and labels, reading, and refusing what does not fit."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.config.errors import UserError
+from src.data.lists import Pair, list_path, read_pairs
+from src.data.pictures import Box, picture_size_hw, read_image, read_index_label
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set without its files.
+
+    Attributes:
+        name: as in `dataset.name`.
+        class_names: K names, in the order of train ids.
+        palette: (K, 3) uint8, RGB colour of each class.
+        class_weights: K loss weights, or None.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    palette: np.ndarray
+    class_weights: tuple[float, ...] | None = None
+
+
+class BaseDataset:
+    """Pictures and labels named by a list.
+
+    A subclass sets `info` and may override `label_ids`, `_find_list` and `_hint`.
+
+    Args:
+        root: folder of the data set.
+        list_file: list of "image label" lines, inside `root`.
+        split: "train" or "val".
+        ignore_label: value given to pixels that nothing counts, 0..255.
+        num_samples: use only the first pictures of the list; 0 uses all.
+
+    Raises:
+        UserError: if the folder, the list or a file named by it is missing, or the list is empty or malformed.
+    """
+
+    info: DatasetInfo
+
+    def __init__(self, root: str | Path, list_file: str, split: str, ignore_label: int = 255, num_samples: int = 0):
+        self.root = Path(root)
+        self.split = split
+        self.ignore_label = ignore_label
+        if not self.root.is_dir():
+            raise UserError(f"{self.root}: no such data folder; give the folder of the {self.info.name} data by --data_path")
+        pairs = self._find_pairs(list_path(self.root, list_file))
+        self.pairs = pairs[:num_samples] if num_samples else pairs
+        self.names = _unique_names(self.root, self.pairs)
+        self._lut, self._is_valid = _label_tables(self.label_ids(), ignore_label)
+
+    def _find_pairs(self, path: Path) -> list[Pair]:
+        return read_pairs(self.root, path)
+
+    def label_ids(self) -> Mapping[int, int | None]:
+        """Return the train id of each value that a label file may hold; None is ignored."""
+        return {**{k: k for k in range(len(self.info.class_names))}, 255: None}
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def sample_name(self, index: int) -> str:
+        """Return a name that no other sample has, for output files."""
+        return self.names[index]
+
+    def image_path(self, index: int) -> Path:
+        """Return the path of a picture."""
+        return self.pairs[index].image
+
+    def label_path(self, index: int) -> Path:
+        """Return the path of a label."""
+        return self.pairs[index].label
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return picture (HWC uint8 RGB) and label (HW uint8 train ids, `ignore_label` where nothing counts).
+
+        Raises:
+            UserError: if a file cannot be read, sizes differ, or the label holds values of no class.
+        """
+        self.size_hw(index)
+        return self.read_image(index), self.read_label(index)
+
+    def size_hw(self, index: int) -> tuple[int, int]:
+        """Return the height and width of picture and label, pixels, from the files' headers.
+
+        Raises:
+            UserError: if they differ, or a file is no picture.
+        """
+        pair = self.pairs[index]
+        with _naming(pair):
+            size, label_size = picture_size_hw(pair.image), picture_size_hw(pair.label)
+        if size != label_size:
+            raise UserError(
+                f"{pair.where}: {pair.image} is {size[1]}x{size[0]} but its label {pair.label} is {label_size[1]}x{label_size[0]}; they must agree"
+            )
+        return size
+
+    def read_image(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a picture, or a rectangle (top, left, bottom, right) of it; HWC uint8 RGB."""
+        with _naming(self.pairs[index]):
+            return read_image(self.image_path(index), box)
+
+    def read_label(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a label, or a rectangle of it; HW uint8 train ids.
+
+        Raises:
+            UserError: if the file is no index picture or holds values of no class.
+        """
+        with _naming(self.pairs[index]):
+            raw = read_index_label(self.label_path(index), box)
+        # calcHist is 10 times faster than np.unique or np.bincount on uint8.
+        pixels = cv2.calcHist([raw], [0], None, [256], [0, 256])[:, 0]
+        wrong = {int(value): int(pixels[value]) for value in np.flatnonzero((pixels > 0) & ~self._is_valid)}
+        if wrong:
+            raise UserError(self._describe_wrong_values(index, wrong))
+        return cv2.LUT(raw, self._lut)
+
+    def _describe_wrong_values(self, index: int, wrong: dict[int, int]) -> str:
+        shown = ", ".join(f"{value} ({count} pixels)" for value, count in list(wrong.items())[:6])
+        more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
+        allowed = _ranges(np.flatnonzero(self._is_valid).tolist())
+        hint = self._hint(set(wrong)) or f"map them to the {len(self.info.class_names)} classes of {self.info.name} or to 255"
+        return f"{self.pairs[index].where}: {self.label_path(index)}: label values {shown}{more} are none of {allowed}; {hint}"
+
+    def _hint(self, wrong: set[int]) -> str:
+        """Return how to mend labels that hold these wrong values, or ''."""
+        return "these look like Cityscapes labelIds: set dataset.name=Cityscapes" if max(wrong) <= 33 and len(wrong) > 3 else ""
+
+
+@contextmanager
+def _naming(pair: Pair) -> Iterator[None]:
+    """Put the line of the list in front of what is wrong with a file."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{pair.where}: {error}") from None
+
+
+def _unique_names(root: Path, pairs: list[Pair]) -> list[str]:
+    """Return each picture's stem; where two agree, its folders inside the root go in front."""
+    counts = Counter(pair.image.stem for pair in pairs)
+    names = [pair.image.stem if counts[pair.image.stem] == 1 else _path_name(root, pair.image) for pair in pairs]
+    seen: Counter[str] = Counter()
+    for number, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1:  # the same picture twice on the list
+            names[number] = f"{name}_{seen[name]}"
+    return names
+
+
+def _path_name(root: Path, path: Path) -> str:
+    relative = path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
+    return "_".join(relative.with_suffix("").parts)
+
+
+def _label_tables(label_ids: Mapping[int, int | None], ignore_label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 256-entry table from stored value to train id, uint8, and which of the 256 values are allowed."""
+    table = np.full(256, ignore_label, np.uint8)
+    is_valid = np.zeros(256, bool)
+    for value, train_id in label_ids.items():
+        table[value] = ignore_label if train_id is None else train_id
+        is_valid[value] = True
+    return table, is_valid
+
+
+def _ranges(values: list[int]) -> str:
+    """Return sorted numbers as text: [0, 1, 2, 255] is "0..2, 255"."""
+    starts = [v for v in values if v - 1 not in values]
+    ends = [v for v in values if v + 1 not in values]
+    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in zip(starts, ends, strict=True))

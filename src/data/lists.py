@@ -1,0 +1,75 @@
+"""Read lists of image and label pairs."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.config.errors import UserError
+
+# The SegNet tutorial's CamVid lists name files by this absolute folder, which exists on nobody's machine.
+SEGNET_PREFIX = re.compile(r"^/SegNet/CamVid/")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One line of a list.
+
+    Attributes:
+        image: path of the picture.
+        label: path of its label.
+        where: "file:line" for messages.
+    """
+
+    image: Path
+    label: Path
+    where: str
+
+
+def list_path(root: Path, list_file: str) -> Path:
+    """Return the path of a list; "/train.lst" means inside the data folder, as in the model zoo, unless such a file exists."""
+    if list_file.startswith("/") and not Path(list_file).is_file():
+        list_file = list_file.lstrip("/")
+    return root / list_file
+
+
+def read_pairs(root: Path, path: Path) -> list[Pair]:
+    """Return the pairs of a list; image and label are separated by tab, comma or space.
+
+    Raises:
+        UserError: if the list is missing, is empty or has a malformed line, or a file that it names is missing.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such list; each of its lines names a picture and its label, relative to {root}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the list cannot be read: {' '.join(str(error).split())}") from None
+    pairs = [_parse(root, line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not pairs:
+        raise UserError(f"{path}: the list is empty; each line names a picture and its label, relative to {root}")
+    return pairs
+
+
+def _parse(root: Path, line: str, where: str) -> Pair:
+    names = _split(line.strip())
+    if len(names) != 2 or not all(names):
+        raise UserError(f"{where}: expected 'image label' separated by tab, comma or space; got {line.strip()[:100]!r}")
+    image, label = (_resolve(root, name, where) for name in names)
+    return Pair(image, label, where)
+
+
+def _split(line: str) -> list[str]:
+    # Tab and comma first: they allow spaces inside names.
+    for separator in ("\t", ","):
+        if separator in line:
+            return [name.strip() for name in line.split(separator)]
+    return line.split()
+
+
+def _resolve(root: Path, name: str, where: str) -> Path:
+    name = SEGNET_PREFIX.sub("", name)
+    candidates = [Path(name), root / name.lstrip("/")] if name.startswith("/") else [root / name]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise UserError(f"{where}: {candidates[-1]}: no such file; correct the list or the data folder {root}")

@@ -1,0 +1,203 @@
+"""From a data set to batches: which picture comes when, worker processes, and reading ahead for evaluation."""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from omegaconf import DictConfig
+
+from src.config.errors import UserError
+from src.data import camvid, cityscapes
+from src.data.basedataset import BaseDataset, DatasetInfo
+from src.data.transforms import TrainTransform
+
+DATASETS: dict[str, type[BaseDataset]] = {"Cityscapes": cityscapes.Cityscapes, "CamVid": camvid.CamVid}
+# MindSpore hands on a worker's exception as a RuntimeError with a traceback in its text.
+READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """Return class names, palette and weights of the data set `dataset.name`."""
+    return DATASETS[name].info
+
+
+def build_dataset(config: DictConfig, split: str) -> BaseDataset:
+    """Return the pictures and labels of a split.
+
+    Args:
+        config: reads `data_path`, `dataset`, and `train.train_list`, `num_samples` or `eval.eval_list`, `num_samples`.
+        split: "train" or "val".
+
+    Raises:
+        UserError: if no folder is given, its files do not fit, or `dataset.num_classes` is not the data set's.
+    """
+    if not config.data_path:
+        raise UserError("no data folder is given; add --data_path FOLDER")
+    dataset_class = DATASETS[config.dataset.name]
+    num_classes = len(dataset_class.info.class_names)
+    if config.dataset.num_classes != num_classes:
+        raise UserError(f"dataset.num_classes is {config.dataset.num_classes} but {config.dataset.name} has {num_classes} classes")
+    list_file, num_samples = {
+        "train": (config.train.train_list, config.train.num_samples),
+        "val": (config.eval.eval_list, config.eval.num_samples),
+    }[split]
+    return dataset_class(config.data_path, list_file, split, config.dataset.ignore_label, num_samples)
+
+
+def epoch_order(num_samples: int, epoch: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1) -> np.ndarray:
+    """Return the indices that a rank reads in an epoch, int64; over all ranks each sample comes once."""
+    order = np.random.default_rng((seed, epoch)).permutation(num_samples) if shuffle else np.arange(num_samples)
+    return order[rank::world]
+
+
+def steps_per_epoch(num_samples: int, batchsize: int, world: int) -> int:
+    """Return the number of full batches that every rank has in an epoch.
+
+    Raises:
+        UserError: if there is not one.
+    """
+    steps = num_samples // world // batchsize
+    if steps == 0:
+        raise UserError(
+            f"{num_samples} training pictures are not enough for one batch of {batchsize} on each of {world} devices; "
+            f"lower batchsize to {num_samples // world} or give more pictures"
+            if num_samples >= world
+            else f"{num_samples} training pictures cannot be shared by {world} devices; use fewer devices or give more pictures"
+        )
+    return steps
+
+
+class TrainSource:
+    """The samples of the steps first_step..last_step-1 of a run, by position.
+
+    Stateless: sample k is the same whoever asks, so that any number of workers, and a run resumed at any step, see the same data.
+
+    Args:
+        dataset: pictures and labels.
+        config: reads `batchsize`, `seed`, `train`, `dataset`.
+        rank: number of this process among `world`.
+        world: number of processes that share the data set.
+        first_step: global step of the first batch, from 0.
+        last_step: global step after the last batch.
+    """
+
+    def __init__(self, dataset: BaseDataset, config: DictConfig, *, rank: int, world: int, first_step: int, last_step: int):
+        self.dataset = dataset
+        self.transform = TrainTransform(config)
+        self.batchsize = config.batchsize
+        self.seed = config.seed
+        self.first_step = first_step
+        self.length = (last_step - first_step) * config.batchsize
+        self.samples_per_epoch = steps_per_epoch(len(dataset), config.batchsize, world) * config.batchsize
+        self.shuffle, self.rank, self.world = config.train.shuffle, rank, world
+        self._orders: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    def locate(self, position: int) -> tuple[int, int]:
+        """Return epoch and sample index of a position."""
+        epoch, offset = divmod(self.first_step * self.batchsize + position, self.samples_per_epoch)
+        return epoch, int(self._order(epoch)[offset])
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return the order of an epoch; the last two are kept, since workers run ahead over the end of an epoch."""
+        if epoch not in self._orders:
+            self._orders = {kept: order for kept, order in self._orders.items() if kept == epoch - 1}
+            self._orders[epoch] = epoch_order(len(self.dataset), epoch, self.seed, self.shuffle, self.rank, self.world)
+        return self._orders[epoch]
+
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return image (CHW float32) and label (HW int32)."""
+        # A worker process inherits OpenCV's thread pool by fork, where using it can hang; and processes are the parallelism here.
+        cv2.setNumThreads(0)
+        epoch, index = self.locate(int(position))
+        return self.transform.read(self.dataset, index, np.random.default_rng((self.seed, epoch, index)))
+
+
+def build_train_loader(
+    dataset: BaseDataset, config: DictConfig, *, rank: int = 0, world: int = 1, first_step: int = 0, last_step: int
+) -> Any:
+    """Return the batches of the steps first_step..last_step-1 as one MindSpore dataset, so that reading ahead crosses epochs.
+
+    Args:
+        dataset: pictures and labels.
+        config: reads `workers` and what `TrainSource` reads.
+        rank: number of this process among `world`.
+        world: number of processes that share the data set.
+        first_step: global step of the first batch; a resumed run starts here.
+        last_step: global step after the last batch.
+
+    Returns:
+        A dataset with columns "image" (B, 3, H, W) float32 and "label" (B, H, W) int32.
+
+    Raises:
+        UserError: if the data set has not one batch for each process.
+    """
+    import mindspore.dataset as ds  # slow to import, and evaluation and the generator need none of it
+
+    source = TrainSource(dataset, config, rank=rank, world=world, first_step=first_step, last_step=last_step)
+    # A queue of 16 samples of 512x1024 is 130 MB a worker: deeper reading ahead costs memory and hides nothing more.
+    ds.config.set_prefetch_size(max(2, min(16, 2 * config.batchsize)))
+    generator = ds.GeneratorDataset(
+        source,
+        ["image", "label"],
+        num_parallel_workers=config.workers,
+        sampler=ds.SequentialSampler(),
+        python_multiprocessing=config.workers > 1,
+    )
+    return generator.batch(config.batchsize, drop_remainder=True)
+
+
+def reader_error(exc: BaseException) -> UserError | None:
+    """Return our one-line error out of what MindSpore made of a worker's exception; None if it is of another kind."""
+    if isinstance(exc, UserError):
+        return exc
+    # With worker processes the text holds two nested tracebacks; the innermost exception comes last.
+    found = [message for message in READER_ERROR.findall(str(exc)) if not message.startswith("Traceback")]
+    return UserError(found[-1].strip()) if found else None
+
+
+class EvalSample(NamedTuple):
+    """One picture to evaluate: index and name in the data set, image HWC uint8 RGB, label HW uint8 train ids."""
+
+    index: int
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+def iterate_eval(dataset: BaseDataset, config: DictConfig, *, rank: int = 0, world: int = 1, limit: int = 0) -> Iterator[EvalSample]:
+    """Yield the samples rank, rank + world, ... in order, reading a few ahead.
+
+    Args:
+        dataset: pictures and labels.
+        config: reads `workers`, the number of reading threads and of samples held ahead.
+        rank: number of this process among `world`.
+        world: number of processes that share the data set.
+        limit: only the first samples of the data set; 0 is all.
+
+    Raises:
+        UserError: as `dataset.read` does, at the sample that cannot be read.
+    """
+    indices = iter(range(rank, min(limit, len(dataset)) if limit else len(dataset), world))
+    num_ahead = min(config.workers, 4)
+
+    def read(index: int) -> EvalSample:
+        return EvalSample(index, dataset.sample_name(index), *dataset.read(index))
+
+    # Threads: decoding releases the interpreter's lock, and nothing has to be copied between processes.
+    pool = ThreadPoolExecutor(num_ahead, thread_name_prefix="eval-reader")
+    pending: deque[Future[EvalSample]] = deque()
+    try:
+        pending.extend(pool.submit(read, index) for _, index in zip(range(num_ahead), indices, strict=False))
+        while pending:
+            sample = pending.popleft().result()
+            pending.extend(pool.submit(read, index) for _, index in zip(range(1), indices, strict=False))
+            yield sample
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,113 @@
+"""Decode pictures and index labels, whole or only the rows that a crop needs."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from src.config.errors import UserError
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LABEL_MODES = ("L", "P", "1")
+
+# top, left, bottom, right in pixels; bottom and right are exclusive
+Box = tuple[int, int, int, int]
+
+
+def picture_size_hw(path: Path) -> tuple[int, int]:
+    """Return (height, width) in pixels from the file's header, without decoding.
+
+    Raises:
+        UserError: if the file is not a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
+
+
+def read_image(path: Path, box: Box | None = None) -> np.ndarray:
+    """Return a picture, or a rectangle of it.
+
+    Args:
+        path: PNG, JPEG or another format known to Pillow; grey and palette pictures become RGB.
+        box: the wanted rectangle; None is the whole picture.
+
+    Returns:
+        HWC uint8 RGB, 0..255.
+
+    Raises:
+        UserError: if the file is not a picture or is truncated.
+    """
+    try:
+        picture = _open(path, box)
+        if picture.mode != "RGB":
+            picture = picture.convert("RGB")
+        return _pixels(picture, box)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: the picture cannot be read: {_reason(error)}; replace the file or take it off the list") from None
+
+
+def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
+    """Return the values of an index picture as stored (a palette PNG gives its indices), or of a rectangle of it.
+
+    Returns:
+        HW uint8.
+
+    Raises:
+        UserError: if the file is JPEG, has several channels or 16 bits, is truncated or no picture.
+    """
+    try:
+        picture = _open(path, box)
+        if picture.format == "JPEG":
+            raise UserError(f"{path}: a JPEG label: its compression changes class numbers; expected a single-channel index PNG")
+        if picture.mode not in LABEL_MODES:
+            raise UserError(
+                f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG with a class number in each pixel"
+            )
+        label = _pixels(picture, box)
+    except UserError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: the label cannot be read: {_reason(error)}; replace the file or take it off the list") from None
+    return label.astype(np.uint8) if label.dtype != np.uint8 else label
+
+
+def _open(path: Path, box: Box | None) -> Image.Image:
+    """Return the picture with at least the rows of the box decodable; nothing is decoded yet."""
+    data = path.read_bytes()
+    if data.startswith(PNG_SIGNATURE):
+        if b"IEND" not in data[-64:]:
+            raise OSError("the file is truncated")
+        if box is not None:
+            data = _first_png_rows(data, box[2])
+    return Image.open(io.BytesIO(data))
+
+
+def _first_png_rows(data: bytes, num_rows: int) -> bytes:
+    """Return the same PNG with the height in its header lowered to `num_rows`.
+
+    A PNG is one compressed stream from top to bottom, so a decoder that is told of fewer rows stops early; decoding is most of what a
+    training sample costs (benchmarks/input_pipeline.py).
+    """
+    height = struct.unpack(">I", data[20:24])[0]
+    is_interlaced = data[28] != 0
+    if is_interlaced or num_rows >= height:
+        return data
+    header = data[12:20] + struct.pack(">I", num_rows) + data[24:29]  # "IHDR", width, height, depth ... interlace
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+def _pixels(picture: Image.Image, box: Box | None) -> np.ndarray:
+    if box is not None:
+        top, left, bottom, right = box
+        picture = picture.crop((left, top, right, bottom))
+    return np.asarray(picture)
+
+
+def _reason(error: BaseException) -> str:
+    return "cannot identify its format" if "cannot identify" in str(error) else " ".join(str(error).split())

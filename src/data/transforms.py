@@ -1,0 +1,224 @@
+"""Augmentation: random scale, crop, mirror and colour, and the normalisation that training and evaluation share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from omegaconf import DictConfig
+
+from src.data.basedataset import BaseDataset
+from src.data.color import ColorJitter
+from src.data.pictures import Box
+
+CROP_TRIES = 10
+
+
+def normalize(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """Return (image / 255 - mean) / std.
+
+    Args:
+        image: HWC uint8 RGB, 0..255.
+        mean: of red, green, blue, of values 0..1.
+        std: likewise.
+
+    Returns:
+        CHW float32.
+    """
+    out = np.empty((3, *image.shape[:2]), np.float32)
+    return _normalize_into(out, image, normalization_table(mean, std))
+
+
+def normalization_table(mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """Return (3, 256) float32: what each value of each channel becomes. A pixel has only 256 values, so no float arithmetic is needed."""
+    values = np.arange(256, dtype=np.float64) / 255.0
+    return ((values - np.reshape(mean, (3, 1))) / np.reshape(std, (3, 1))).astype(np.float32)
+
+
+def _normalize_into(out: np.ndarray, image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    for channel, plane in enumerate(cv2.split(image)):
+        out[channel] = cv2.LUT(plane, table[channel])
+    return out
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where a training sample lies in its scaled picture.
+
+    Attributes:
+        source_hw: height and width of the picture, pixels.
+        scaled_hw: its height and width after scaling, pixels.
+        top: first row of the crop in the scaled picture.
+        left: first column.
+        valid_hw: height and width of the part of the crop that lies inside the scaled picture.
+    """
+
+    source_hw: tuple[int, int]
+    scaled_hw: tuple[int, int]
+    top: int
+    left: int
+    valid_hw: tuple[int, int]
+
+    def source_positions(self, axis: int) -> np.ndarray:
+        """Return where the centres of the crop's rows (axis 0) or columns (1) lie in the picture, in pixels, half-pixel centres."""
+        start = (self.top, self.left)[axis]
+        positions = np.arange(start, start + self.valid_hw[axis], dtype=np.float64)
+        return (positions + 0.5) * (self.source_hw[axis] / self.scaled_hw[axis]) - 0.5
+
+    def source_box(self) -> Box:
+        """Return the rectangle of the picture that the crop is made of, with the neighbours that bilinear resizing looks at."""
+        bounds = []
+        for axis in (0, 1):
+            positions = self.source_positions(axis)
+            bounds.append((max(0, int(np.floor(positions[0]))), min(self.source_hw[axis], int(np.floor(positions[-1])) + 2)))
+        (top, bottom), (left, right) = bounds
+        return top, left, bottom, right
+
+
+def crop_image(region: np.ndarray, crop: Crop) -> np.ndarray:
+    """Return the crop, bilinear, of the rectangle `crop.source_box()` of a picture; equal to cropping the resized picture.
+
+    Args:
+        region: HWC uint8.
+        crop: where the crop lies.
+
+    Returns:
+        HWC uint8 of `crop.valid_hw`.
+    """
+    top, left, _, _ = crop.source_box()
+    height, width = crop.valid_hw
+    scale_y, scale_x = (crop.source_hw[axis] / crop.scaled_hw[axis] for axis in (0, 1))
+    start_y, start_x = crop.source_positions(0)[0] - top, crop.source_positions(1)[0] - left
+    if scale_y == scale_x == 1.0:
+        return region[:height, :width]
+    matrix = np.array([[scale_x, 0.0, start_x], [0.0, scale_y, start_y]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(region, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def crop_label(region: np.ndarray, crop: Crop) -> np.ndarray:
+    """Return the crop, nearest, of the rectangle `crop.source_box()` of a label; HW uint8 of `crop.valid_hw`."""
+    top, left, _, _ = crop.source_box()
+    rows, columns = (np.floor(crop.source_positions(axis) + 0.5).astype(np.intp) for axis in (0, 1))
+    return region[rows - top].take(columns - left, axis=1)
+
+
+class TrainTransform:
+    """Make training samples: random scale, crop, mirror and colour, normalised.
+
+    The rectangle that a crop needs is cut out before it is resized, and only its rows are decoded: what is thrown away costs nothing.
+
+    Args:
+        config: reads `train.image_size`, `base_size`, `multi_scale`, `scale_range`, `scale_step`, `flip`, `crop_max_class_ratio`,
+            `color`, `downsample_rate`; `dataset.mean`, `std`, `ignore_label`.
+    """
+
+    def __init__(self, config: DictConfig):
+        train = config.train
+        self.crop_hw = tuple(train.image_size)
+        self.base_size = train.base_size
+        self.scales = _scale_grid(train.scale_range, train.scale_step) if train.multi_scale else [1.0]
+        self.scale_range = tuple(train.scale_range) if train.multi_scale and train.scale_step == 0 else None
+        self.flip = train.flip
+        self.max_class_ratio = train.crop_max_class_ratio
+        self.color = ColorJitter(train.color)
+        self.downsample_rate = train.downsample_rate
+        self.ignore_label = config.dataset.ignore_label
+        self.table = normalization_table(config.dataset.mean, config.dataset.std)
+
+    def __call__(self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return a random training sample of a picture.
+
+        Args:
+            image: HWC uint8 RGB.
+            label: HW uint8 train ids.
+            rng: the only source of randomness.
+
+        Returns:
+            image CHW float32 of `train.image_size`, 0 (the mean colour) outside the picture; label HW int32 of that size divided by
+            `downsample_rate`, `ignore_label` outside the picture.
+        """
+        return self._sample(label.shape, lambda box: _cut(image, box), lambda box: _cut(label, box), rng)
+
+    def read(self, dataset: BaseDataset, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same as `self(*dataset.read(index), rng)`, decoding no more than is needed.
+
+        Raises:
+            UserError: as `dataset.read` does.
+        """
+        size_hw = dataset.size_hw(index)
+        return self._sample(size_hw, lambda box: dataset.read_image(index, box), lambda box: dataset.read_label(index, box), rng)
+
+    def _sample(
+        self,
+        size_hw: tuple[int, ...],
+        image_of: Callable[[Box], np.ndarray],
+        label_of: Callable[[Box], np.ndarray],
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        height, width = size_hw
+        scale = rng.uniform(*self.scale_range) if self.scale_range else self.scales[rng.integers(len(self.scales))]
+        mirrored = self.flip and rng.random() < 0.5
+        crop, label = self._choose_crop((height, width), scale, label_of, rng)
+        image = self.color(crop_image(image_of(crop.source_box()), crop), rng)
+        if mirrored:
+            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
+        return self._finish(image, label, mirrored)
+
+    def _choose_crop(
+        self, size_hw: tuple[int, int], scale: float, label_of: Callable[[Box], np.ndarray], rng: np.random.Generator
+    ) -> tuple[Crop, np.ndarray]:
+        """Return a random crop in which no class covers too much, as far as some tries find one, and its label."""
+        factor = scale * (self.base_size / max(size_hw) if self.base_size else 1.0)
+        scaled_hw = (max(1, round(size_hw[0] * factor)), max(1, round(size_hw[1] * factor)))
+        if self.max_class_ratio >= 1.0:
+            crop = self._random_crop(size_hw, scaled_hw, rng)
+            return crop, crop_label(label_of(crop.source_box()), crop)
+        whole = label_of((0, 0, *size_hw))
+        for _ in range(CROP_TRIES):
+            crop = self._random_crop(size_hw, scaled_hw, rng)
+            label = crop_label(_cut(whole, crop.source_box()), crop)
+            if _largest_class_ratio(label, self.ignore_label) <= self.max_class_ratio:
+                break
+        return crop, label
+
+    def _random_crop(self, size_hw: tuple[int, int], scaled_hw: tuple[int, int], rng: np.random.Generator) -> Crop:
+        top, left = (int(rng.integers(max(0, scaled - side) + 1)) for scaled, side in zip(scaled_hw, self.crop_hw, strict=True))
+        valid_hw = (min(self.crop_hw[0], scaled_hw[0]), min(self.crop_hw[1], scaled_hw[1]))
+        return Crop(size_hw, scaled_hw, top, left, valid_hw)
+
+    def _finish(self, image: np.ndarray, label: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Normalise, and pad what is smaller than the crop: at the bottom and at the right, or the left of a mirrored one."""
+        height, width = label.shape
+        left = self.crop_hw[1] - width if mirrored else 0
+        sample = np.zeros((3, *self.crop_hw), np.float32)
+        _normalize_into(sample[:, :height, left : left + width], image, self.table)
+        padded = np.full(self.crop_hw, self.ignore_label, np.int32)
+        padded[:height, left : left + width] = label
+        return sample, _downsample(padded, self.downsample_rate)
+
+
+def _scale_grid(scale_range: Sequence[float], step: float) -> list[float]:
+    low, high = scale_range
+    # 1e-6: a range that is a whole number of steps keeps its end, whatever the rounding.
+    return [low + step * k for k in range(int((high - low) / step + 1e-6) + 1)] if step else [low]
+
+
+def _cut(array: np.ndarray, box: Box) -> np.ndarray:
+    top, left, bottom, right = box
+    return array[top:bottom, left:right]
+
+
+def _largest_class_ratio(label: np.ndarray, ignore_label: int) -> float:
+    """Return the part of the pixels with a class that the largest class has; 1 where no pixel has a class."""
+    pixels = cv2.calcHist([label], [0], None, [256], [0, 256])[:, 0]
+    pixels[ignore_label] = 0
+    return float(pixels.max() / pixels.sum()) if pixels.any() else 1.0
+
+
+def _downsample(label: np.ndarray, rate: int) -> np.ndarray:
+    """Return every `rate`-th pixel, nearest with half-pixel centres."""
+    if rate == 1:
+        return label
+    height, width = (side // rate for side in label.shape)
+    return np.ascontiguousarray(label[rate // 2 :: rate, rate // 2 :: rate][:height, :width])
