@@ -83,8 +83,8 @@ def check_combinations(config: Any) -> None:
     _check_epochs(config)
     _check_stages(config.model.extra)
     num_classes = config.dataset.num_classes
-    if num_classes > config.dataset.ignore_label:
-        raise UserError(f"dataset.ignore_label {config.dataset.ignore_label} is one of the {num_classes} classes; choose a larger value")
+    if not num_classes <= config.dataset.ignore_label <= 255:
+        raise UserError(f"dataset.ignore_label must lie above the {num_classes} classes and fit a byte (255); got {config.dataset.ignore_label}")
     weights = config.loss.class_weights
     if weights is not None and len(weights) != num_classes:
         raise UserError(f"loss.class_weights has {len(weights)} values for dataset.num_classes {num_classes}")

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Evaluate weights on the validation set.
+
+    python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA
+    python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA eval.multi_scale=True eval.flip=True
+
+The configuration is the one beside the weight file, unless --config names another. Writes eval.json and eval/ (pictures, confusion matrix)
+into --output_path, or else beside the weight file.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.checkpoint.run_folder import check_output, config_for_checkpoint
+from src.config import UserError, load_config
+from src.runtime.entry import build_parser, run, split_arguments
+from src.runtime.environment import prepare_environment
+
+FLAGS = {
+    "paths": ("data_path", "output_path", "checkpoint_path"),
+    "device": ("device_target", "device_id", "run_distribute", "mode", "amp_level", "workers"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, build, evaluate, report; return the exit status."""
+    parser = build_parser("Evaluate weights; words such as eval.flip=True set the protocol.", FLAGS)
+    arguments = parser.parse_args(argv)
+    flags, words = split_arguments(arguments)
+    checkpoint = flags.get("checkpoint_path")
+    if checkpoint is None:
+        raise UserError("--checkpoint_path is needed: the weights to evaluate (a .ckpt file)")
+    flags.setdefault("output_path", str(Path(checkpoint).parent))
+    config = load_config(arguments.config or config_for_checkpoint(checkpoint), flags, words)
+    folder = Path(config.output_path)
+    check_output(folder, new_run=False)
+    prepare_environment(config.device_target)
+
+    # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
+    from src.engine.evaluate_weights import evaluate_weights
+    from src.engine.evaluator import format_table
+    from src.runtime.device import setup_runtime
+    from src.runtime.logging import setup_logging
+
+    logger = setup_logging()
+    runtime = setup_runtime(config)
+    result = evaluate_weights(config, runtime, Path(checkpoint), folder)
+    if runtime.group.is_main:
+        logger.info("\n%s", format_table(result))
+        logger.info("results in %s", folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,1 @@
+"""Names, reading and writing of weights and training state."""

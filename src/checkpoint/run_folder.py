@@ -1,0 +1,64 @@
+"""The output directory of a run: its file names, and the checks before anything is written into it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from src.checkpoint.atomic import atomic_path
+from src.config.errors import UserError
+from src.config.loading import save_config
+
+CONFIG_FILE = "config.yaml"
+STATE_FILE = "last.state"
+LOG_FILE = "train.log"
+
+
+def config_beside(checkpoint: Path) -> Path:
+    """Return the path of the configuration that belongs to a weight file: the same name with .yaml."""
+    return checkpoint.with_suffix(".yaml")
+
+
+def config_for_checkpoint(checkpoint: str | None) -> str | None:
+    """Return the configuration written beside a weight file, or None where there is none."""
+    if checkpoint is None or not config_beside(Path(checkpoint)).is_file():
+        return None
+    return str(config_beside(Path(checkpoint)))
+
+
+def config_for_resume(folder: Path) -> str:
+    """Return the configuration of a run that can be resumed.
+
+    Raises:
+        UserError: if the folder is missing or holds no state.
+    """
+    for name in (STATE_FILE, CONFIG_FILE):
+        if not (folder / name).is_file():
+            raise UserError(f"--resume {folder}: no {name} in this folder, so there is nothing to resume")
+    return str(folder / CONFIG_FILE)
+
+
+def check_output(folder: Path, *, new_run: bool) -> None:
+    """Refuse a folder that cannot be written to or, for a new run, that holds another run's state; nothing is created.
+
+    Raises:
+        UserError: saying what to do.
+    """
+    if new_run and (folder / STATE_FILE).exists():
+        raise UserError(f"--output_path {folder} holds a run already: continue it with --resume {folder}, or choose another folder")
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"--output_path {folder}: {existing} is not a folder that can be written to")
+
+
+def open_output(folder: Path, config: Any) -> None:
+    """Make the folder and write the configuration into it; `--config FOLDER/config.yaml` repeats the run.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / CONFIG_FILE) as temporary:
+            save_config(config, temporary)
+    except OSError as error:
+        raise UserError(f"--output_path {folder}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,80 @@
+"""Everything that resuming needs, in one file: parameters, optimizer, counters, loss scale, and where training stands.
+
+There is no hidden random state to keep: the order of pictures and their augmentation are functions of (seed, epoch, sample), dropout of
+(seed, counter), and the counters are parameters that the file holds.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from src.checkpoint.atomic import atomic_path
+from src.config.errors import UserError
+
+_PROGRESS_KEY = "__progress__"
+# The optimizer holds its schedule and momentum as parameters; both come from the configuration, which may be changed on resuming.
+_CONFIGURED = frozenset({"learning_rate", "momentum"})
+
+
+@dataclass
+class Progress:
+    """Where training stands.
+
+    Attributes:
+        step: batches done since epoch 0, so also the number of the next batch.
+        best_miou: highest mIoU so far, -1 before the first evaluation.
+        best_epoch: the epoch after which it was reached.
+    """
+
+    step: int = 0
+    best_miou: float = -1.0
+    best_epoch: int = 0
+
+
+def save_state(train_step: nn.Cell, progress: Progress, path: Path) -> None:
+    """Write all parameters of a training step and its progress, as an uncompressed numpy archive without pickles."""
+    arrays = {name: parameter.asnumpy() for name, parameter in _stateful(train_step).items()}
+    arrays[_PROGRESS_KEY] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def load_state(train_step: nn.Cell, path: Path) -> Progress:
+    """Restore all parameters of a training step; return the progress.
+
+    Raises:
+        UserError: if the state belongs to another network, optimizer or schedule.
+    """
+    arrays, progress = _read(path)
+    parameters = _stateful(train_step)
+    odd = sorted(set(arrays) ^ set(parameters))
+    odd += [name for name, parameter in parameters.items() if name in arrays and tuple(parameter.shape) != arrays[name].shape]
+    if odd:
+        raise UserError(
+            f"{path}: the state does not fit this configuration ({len(odd)} parameters differ, such as {odd[0]}); "
+            "resume with the configuration of the run, or start anew with --checkpoint_path"
+        )
+    for name, parameter in parameters.items():
+        parameter.set_data(ms.Tensor(arrays[name], parameter.dtype))
+    return progress
+
+
+def _stateful(train_step: nn.Cell) -> dict[str, ms.Parameter]:
+    return {parameter.name: parameter for parameter in train_step.get_parameters() if parameter.name not in _CONFIGURED}
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
+    if not path.is_file():
+        raise UserError(f"--resume {path.parent}: no {path.name} in this folder, so there is nothing to resume")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        progress = Progress(**json.loads(arrays.pop(_PROGRESS_KEY).tobytes()))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"--resume {path.parent}: {path.name} cannot be read ({' '.join(str(error).split())})") from error
+    return arrays, progress

@@ -1,0 +1,65 @@
+"""What a run records: metrics.jsonl, TensorBoard files and curves.png."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from src.checkpoint.atomic import atomic_path
+from src.engine.curves import draw_curves
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class History:
+    """Append records to metrics.jsonl and TensorBoard, and draw the curves from them.
+
+    Args:
+        folder: the run's output directory.
+        first_step: batches done before; later records of an interrupted run are dropped, so that each step stands once.
+    """
+
+    def __init__(self, folder: Path, first_step: int = 0) -> None:
+        self._folder = folder
+        self._path = folder / METRICS_FILE
+        kept = [record for record in read_metrics(self._path) if record["step"] <= first_step]
+        with atomic_path(self._path) as temporary:
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tb"), purge_step=first_step + 1)
+
+    def add(self, kind: str, step: int, **values: Any) -> None:
+        """Record values.
+
+        Args:
+            kind: "train" or "eval"; TensorBoard's tags are kind/name.
+            step: batches done.
+            values: numbers by name.
+        """
+        with open(self._path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def draw(self) -> None:
+        """Write curves.png."""
+        with atomic_path(self._folder / "curves.png") as temporary:
+            draw_curves(read_metrics(self._path), temporary)
+
+    def close(self) -> None:
+        """Flush TensorBoard's file."""
+        self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a metrics.jsonl; a last line that was cut off by a kill is left out."""
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records

@@ -1,0 +1,61 @@
+"""The progress bar, and the lines in the log that people search for."""
+
+import logging
+import sys
+import time
+
+from tqdm import tqdm
+
+logger = logging.getLogger("ocrnet")
+
+
+class ProgressBar:
+    """One bar over all steps of a run with epoch, loss, lr, img/s, data time and time left; nothing where stderr is no terminal."""
+
+    def __init__(self, first_step: int, total_steps: int, enabled: bool = True) -> None:
+        shown = enabled and sys.stderr.isatty()
+        self._bar = tqdm(total=total_steps, initial=first_step, unit="step", disable=not shown, dynamic_ncols=True, smoothing=0.05)
+
+    def update(self, steps: int, epoch: str, **values: str) -> None:
+        """Advance by `steps`; `epoch` is "2/10", the values are shown behind the bar."""
+        self._bar.set_description(f"epoch {epoch}", refresh=False)
+        self._bar.set_postfix(values, refresh=False)
+        self._bar.update(steps)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class StepClock:
+    """Time of an epoch's steps and of their waiting for data, in seconds.
+
+    Attributes:
+        steps: batches since the clock was started.
+        data_seconds: of these, spent waiting for the input pipeline.
+    """
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self.steps = 0
+        self.data_seconds = 0.0
+
+    def add(self, steps: int, data_seconds: float) -> None:
+        """Count batches."""
+        self.steps += steps
+        self.data_seconds += data_seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    @property
+    def step_seconds(self) -> float:
+        """Mean seconds per batch, data time included."""
+        return self.seconds / max(self.steps, 1)
+
+    @property
+    def data_per_step(self) -> float:
+        """Mean seconds per batch spent waiting for data."""
+        return self.data_seconds / max(self.steps, 1)

@@ -1,0 +1,81 @@
+"""Tell how training goes: progress bar, log lines, metrics.jsonl, TensorBoard, curves."""
+
+import datetime
+import logging
+from pathlib import Path
+
+from src.engine.feed import Outcome
+from src.engine.history import History
+from src.engine.progress import ProgressBar, StepClock
+
+logger = logging.getLogger("ocrnet")
+
+_BAR_LINE = {"bar": True}  # left out on a terminal, where the progress bar shows the same
+
+
+class Reporter:
+    """Everything that the main rank says about a run.
+
+    Args:
+        folder: the output directory.
+        first_step: batches done before.
+        epoch_steps: batches of an epoch.
+        end_epoch: epochs of the run.
+        pictures_per_step: over all ranks.
+        log_interval: steps between two records.
+    """
+
+    def __init__(self, folder: Path, first_step: int, epoch_steps: int, end_epoch: int, pictures_per_step: int, log_interval: int) -> None:
+        self._epoch_steps, self._end_epoch = epoch_steps, end_epoch
+        self._pictures_per_step, self._log_interval = pictures_per_step, log_interval
+        self._history = History(folder, first_step)
+        self._bar = ProgressBar(first_step, end_epoch * epoch_steps)
+        self._clock = StepClock()
+
+    def steps(self, step: int, outcome: Outcome, lr: float, skipped: int) -> None:
+        """Report some steps.
+
+        Args:
+            step: batches done.
+            outcome: of the steps just done.
+            lr: of the last update.
+            skipped: updates skipped on overflow since the start.
+        """
+        clock = self._clock
+        clock.add(outcome.steps, outcome.data_seconds)
+        epoch, in_epoch = (step - 1) // self._epoch_steps + 1, (step - 1) % self._epoch_steps + 1
+        speed = self._pictures_per_step / clock.step_seconds
+        values = {"loss": f"{outcome.loss:.4f}", "lr": f"{lr:.2e}", "img/s": f"{speed:.1f}", "data": f"{clock.data_per_step * 1e3:.0f}ms"}
+        self._bar.update(outcome.steps, f"{epoch}/{self._end_epoch}", **values)
+        if in_epoch % self._log_interval < outcome.steps or in_epoch == self._epoch_steps:
+            logger.info("epoch: %d step: %d, loss is %s", epoch, in_epoch, outcome.loss, extra=_BAR_LINE)
+            times = {"step_ms": clock.step_seconds * 1e3, "data_ms": clock.data_per_step * 1e3, "images_per_second": speed}
+            times = {name: round(value, 3) for name, value in times.items()}
+            self._history.add("train", step, epoch=epoch, loss=outcome.loss, lr=lr, skipped_updates=skipped, **times)
+
+    def epoch(self, epoch: int, skipped: int, loss_scale: float) -> None:
+        """Report the end of an epoch, counted from 1."""
+        clock = self._clock
+        logger.info("epoch time: %.3f ms, per step time: %.3f ms", clock.seconds * 1e3, clock.step_seconds * 1e3, extra=_BAR_LINE)
+        left = datetime.timedelta(seconds=round((self._end_epoch - epoch) * clock.seconds))
+        data = clock.data_per_step * 1e3
+        logger.info("epoch %d/%d: %.1f ms of a step spent waiting for data, %s left", epoch, self._end_epoch, data, left, extra=_BAR_LINE)
+        if skipped:
+            logger.warning("%d updates skipped so far because gradients overflowed (loss scale %g)", skipped, loss_scale)
+
+    def evaluation(self, step: int, epoch: int, miou: float, seconds: float) -> None:
+        """Record an evaluation."""
+        self._history.add("eval", step, epoch=epoch, miou=miou, seconds=round(seconds, 3))
+
+    def start_epoch(self) -> None:
+        """Start the clock anew: evaluation and saving do not count as training time."""
+        self._clock = StepClock()
+
+    def draw(self) -> None:
+        """Write curves.png."""
+        self._history.draw()
+
+    def close(self) -> None:
+        """Leave bar and files complete."""
+        self._bar.close()
+        self._history.close()

@@ -1,0 +1,170 @@
+"""Train a network: the loop from the first batch to the last checkpoint."""
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+from src.checkpoint.run_folder import STATE_FILE
+from src.checkpoint.state import Progress, load_state
+from src.checkpoint.weights import load_weights
+from src.config.errors import UserError
+from src.data.label_check import check_labels
+from src.data.loader import build_dataset, build_train_loader, steps_per_epoch
+from src.engine.callback import CheckpointKeeper, EvalCallback
+from src.engine.feed import Outcome, run_steps
+from src.engine.optimizer import build_optimizer
+from src.engine.precision import apply_amp
+from src.engine.reporter import Reporter
+from src.engine.schedule import learning_rates
+from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
+from src.losses.segmentation import build_loss
+from src.models.builder import build_network
+from src.runtime.device import Runtime, choose_norm
+from src.runtime.entry import WorkError
+
+logger = logging.getLogger("ocrnet")
+
+NUM_CHECKED_LABELS = 32
+
+
+class Trainer:
+    """One training run. Building it checks everything that can be checked; nothing is written before `run`.
+
+    Args:
+        config: the complete configuration.
+        runtime: device and process group.
+        folder: the output directory.
+        resume: continue from the folder's last.state.
+
+    Attributes:
+        progress: where training stands.
+
+    Raises:
+        UserError: if data, weights or state do not fit.
+    """
+
+    def __init__(self, config: Any, runtime: Runtime, folder: Path, resume: bool = False) -> None:
+        self.config, self.runtime, self.folder = config, runtime, folder
+        self.dataset = _checked_dataset(config, "train")
+        val_dataset = _checked_dataset(config, "val") if config.eval_callback else None
+        self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
+        self.network = self._build_network(resume)
+        self.rates = learning_rates(config, self._updates(config.total_epoch * self.epoch_steps))
+        self.train_step = self._build_train_step()
+        self.progress = self._start(resume)
+        self.keeper = CheckpointKeeper(config, folder)
+        self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
+
+    def _build_network(self, resume: bool) -> Any:
+        config, group = self.config, self.runtime.group
+        norm = choose_norm(self.runtime, config.train.sync_bn)
+        network = build_network(config, norm=norm, dropout_seed=config.seed * group.size + group.rank)
+        if config.checkpoint_path and not resume:
+            load_weights(network, Path(config.checkpoint_path), complete=False)
+        return apply_amp(network, self.runtime.amp_level)
+
+    def _build_train_step(self) -> TrainStep:
+        network_with_loss = NetworkWithLoss(self.network, build_loss(self.config, self.dataset.info.class_weights))
+        optimizer = build_optimizer(self.network, self.rates, self.config.train)
+        return TrainStep(network_with_loss, optimizer, StepOptions.from_config(self.config), self.runtime.group.size)
+
+    def _start(self, resume: bool) -> Progress:
+        if resume:
+            progress = load_state(self.train_step, self.folder / STATE_FILE)
+        else:
+            progress = Progress(step=self.config.begin_epoch * self.epoch_steps)
+            global_step = self.train_step.optimizer.global_step
+            global_step.set_data(global_step + self._updates(progress.step))
+        if progress.step >= self._last_step:
+            raise UserError(f"{self.folder}: training already reached epoch {self.config.end_epoch}; give a larger --end_epoch to go on")
+        return progress
+
+    @property
+    def _last_step(self) -> int:
+        return self.config.end_epoch * self.epoch_steps
+
+    def _updates(self, steps: int) -> int:
+        return -(-steps // self.config.train.accumulate_steps)
+
+    def run(self) -> Progress:
+        """Train from where progress stands to the end of epoch `end_epoch`.
+
+        Returns:
+            Where training stands at the end.
+
+        Raises:
+            WorkError: if the loss is no longer finite.
+        """
+        config, group = self.config, self.runtime.group
+        first = self.progress.step
+        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=self._last_step)
+        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, config.end_epoch)
+        pictures = config.batchsize * group.size
+        reporter = Reporter(self.folder, first, self.epoch_steps, config.end_epoch, pictures, config.log_interval) if group.is_main else None
+        self.train_step.set_train()
+        steps = run_steps(
+            self.train_step,
+            loader,
+            steps_per_epoch=self.epoch_steps,
+            log_interval=config.log_interval,
+            sink_mode=self.runtime.sink_mode,
+        )
+        try:
+            for outcome in steps:
+                self._after_steps(outcome, reporter)
+                if self.progress.step % self.epoch_steps == 0:
+                    self._after_epoch(self.progress.step // self.epoch_steps, reporter)
+        finally:
+            if reporter:
+                reporter.close()
+        return self.progress
+
+    def _after_steps(self, outcome: Outcome, reporter: Reporter | None) -> None:
+        self.progress.step += outcome.steps
+        update = int(self.train_step.optimizer.global_step.asnumpy()[0])
+        lr = float(self.rates[max(update - 1, 0)])
+        if not math.isfinite(outcome.loss):
+            epoch, step = divmod(self.progress.step - 1, self.epoch_steps)
+            raise WorkError(
+                f"the loss is {outcome.loss} at epoch {epoch + 1} step {step + 1} (lr {lr:.3g}); lower --lr or lengthen "
+                f"train.warmup_steps; last good state: {self._last_good_state()}"
+            )
+        if reporter:
+            reporter.steps(self.progress.step, outcome, lr, self._skipped())
+
+    def _skipped(self) -> int:
+        return int(self.train_step.skipped_updates.asnumpy())
+
+    def _last_good_state(self) -> str:
+        path = self.folder / STATE_FILE
+        return str(path) if path.is_file() else "none yet"
+
+    def _after_epoch(self, epoch: int, reporter: Reporter | None) -> None:
+        if reporter:
+            reporter.epoch(epoch, self._skipped(), float(self.train_step.loss_scale.asnumpy()))
+        self.runtime.group.average_buffers(self.network)
+        if self.evaluator and self.evaluator.is_due(epoch):
+            self._evaluate(epoch, reporter)
+        if reporter:
+            self.keeper.save_epoch(self.network, epoch)
+            self.keeper.save_last(self.network, self.train_step, self.progress)
+            reporter.draw()
+            reporter.start_epoch()
+
+    def _evaluate(self, epoch: int, reporter: Reporter | None) -> None:
+        assert self.evaluator is not None
+        result = self.evaluator.run()
+        miou = float(result.scores.miou)
+        if reporter:
+            reporter.evaluation(self.progress.step, epoch, miou, result.seconds)
+        if miou > self.progress.best_miou:
+            self.progress.best_miou, self.progress.best_epoch = miou, epoch
+            if reporter:
+                self.keeper.save_best(self.network)
+
+
+def _checked_dataset(config: Any, split: str) -> Any:
+    dataset = build_dataset(config, split)
+    check_labels(dataset, NUM_CHECKED_LABELS)
+    return dataset

@@ -1,0 +1,88 @@
+"""Choose the device and prepare MindSpore's context, the process group and the seeds."""
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from src.config.errors import UserError
+from src.runtime.distributed import Group, join_group
+
+logger = logging.getLogger("ocrnet")
+
+_INSTALL_HINTS = {
+    "GPU": "needs an NVIDIA driver and CUDA 11 libraries: pip install -r requirements-gpu.txt (docs/DEVICES.md)",
+    "Ascend": "needs the Ascend driver, firmware and CANN toolkit with its set_env.sh sourced (docs/DEVICES.md)",
+}
+_AMP_LEVELS = {"Ascend": "O3", "GPU": "O2", "CPU": "O0"}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a process computes.
+
+    Attributes:
+        device_target: "Ascend", "GPU" or "CPU".
+        group: rank and size of the process group.
+        amp_level: "O0", "O2" or "O3".
+        sink_mode: feed batches through the device's queue.
+    """
+
+    device_target: str
+    group: Group
+    amp_level: str
+    sink_mode: bool
+
+
+def setup_runtime(config: Any) -> Runtime:
+    """Set device, mode, process group and seeds from the configuration.
+
+    Raises:
+        UserError: if the device is not available; says what to install.
+    """
+    target = config.device_target
+    _set_device(target, config.device_id, config.run_distribute)
+    ms.set_context(mode=ms.GRAPH_MODE if config.mode == "GRAPH" else ms.PYNATIVE_MODE)
+    group = join_group() if config.run_distribute else Group()
+    # The initial weights must be equal on all ranks: one seed. Ranks differ in data order and dropout, which are keyed by rank.
+    ms.set_seed(config.seed)
+    np.random.seed(config.seed)
+    random.seed(config.seed)
+    amp_level = _AMP_LEVELS[target] if config.amp_level == "auto" else config.amp_level
+    sink_mode = config.sink_mode == "on" or (config.sink_mode == "auto" and target != "CPU")
+    logger.info("device: %s, mode: %s, precision: %s, ranks: %d", target, config.mode, amp_level, group.size)
+    return Runtime(target, group, amp_level, sink_mode)
+
+
+def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
+    ms_logger = logging.getLogger("MindSpore")
+    level = ms_logger.level
+    ms_logger.setLevel(logging.CRITICAL)  # MindSpore prints paragraphs about missing libraries; the hint below says it in a line
+    try:
+        ms.set_context(device_target=target)
+        if target != "CPU" and not run_distribute:
+            ms.set_context(device_id=device_id)
+    except (RuntimeError, ValueError) as error:
+        logger.debug("%s", error)
+        raise UserError(
+            f"--device_target {target}: this machine has no usable {target}; it {_INSTALL_HINTS.get(target, '')}, or add --device_target CPU"
+        ) from error
+    finally:
+        ms_logger.setLevel(level)
+
+
+def choose_norm(runtime: Runtime, sync_bn: bool) -> type[nn.Cell]:
+    """Return the batch norm Cell for the device and say which it is.
+
+    SyncBatchNorm is used for several ranks on Ascend. One rank needs none, and MindSpore 2.8 has none for GPU and CPU.
+    """
+    if sync_bn and runtime.group.size > 1 and runtime.device_target == "Ascend":
+        logger.info("batch norm: synchronised over %d ranks", runtime.group.size)
+        return nn.SyncBatchNorm
+    reason = "one rank" if runtime.group.size == 1 else "train.sync_bn is off" if not sync_bn else f"none on {runtime.device_target}"
+    logger.info("batch norm: statistics of each rank alone (no SyncBatchNorm: %s)", reason)
+    return nn.BatchNorm2d

@@ -1,0 +1,82 @@
+"""What all entry scripts share: flags made from the schema, and exit codes."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from src.config.errors import UserError
+from src.config.loading import DEFAULT_PRESET, preset_names
+from src.config.schema import SCHEMA, Key
+
+EXIT_FAILED = 1
+EXIT_USER = 2
+
+
+class WorkError(RuntimeError):
+    """The work itself failed (training diverged, a rank died): one line, exit status 1."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, with exit status 2."""
+
+    def error(self, message: str) -> Any:
+        print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
+        raise SystemExit(EXIT_USER)
+
+
+def parse_boolean(text: str) -> bool:
+    """Read True/False as ModelArts passes them, in any case, or 1/0."""
+    values = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"expected True or False, got '{text}'")
+    return values[text.lower()]
+
+
+def build_parser(description: str, groups: dict[str, Sequence[str]]) -> argparse.ArgumentParser:
+    """Return a parser with `--config`, a flag for each named top-level key, and `key.sub=value` words.
+
+    Args:
+        description: first paragraph of --help.
+        groups: title -> top-level keys of the schema, in the order of --help.
+    """
+    parser = _Parser(description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    parser.add_argument("words", nargs="*", metavar="key.sub=value", default=[], help="any other key, as in train.wd=0.0005 (docs/CONFIGURATION.md)")
+    parser.add_argument(
+        "--config", default=None, metavar="NAME|FILE", help=f"a preset ({', '.join(preset_names())}) or a YAML file; default {DEFAULT_PRESET}"
+    )
+    for title, names in groups.items():
+        group = parser.add_argument_group(title)
+        for name in names:
+            _add_flag(group, name, SCHEMA[name])
+    return parser
+
+
+def _add_flag(group: Any, name: str, key: Key) -> None:
+    kind = parse_boolean if key.kind is bool else key.kind
+    metavar = "True|False" if key.kind is bool else "|".join(key.choices) if key.choices else key.kind.__name__.upper()
+    group.add_argument(f"--{name}", type=kind, metavar=metavar, help=key.doc.replace("%", "%%"))
+
+
+def split_arguments(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Return the schema's flags that were really given, and the words."""
+    given = {name: value for name, value in vars(arguments).items() if name in SCHEMA}
+    return given, arguments.words
+
+
+def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
+    """Call an entry script's main; turn what a user can mend into one line on stderr and status 2, failed work into status 1."""
+    try:
+        return main(argv)
+    except (UserError, FileNotFoundError, PermissionError) as error:
+        return _complain(error, EXIT_USER)
+    except WorkError as error:
+        return _complain(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _complain(error: BaseException, status: int) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return status

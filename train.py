@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Train a network.
+
+    python train.py --config demo --data_path DATA --output_path OUT
+    python train.py --resume OUT
+
+Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, best.ckpt, last.ckpt and last.state into the output directory.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
+from src.config import load_config
+from src.runtime.entry import build_parser, run, split_arguments
+from src.runtime.environment import prepare_environment
+
+FLAGS = {
+    "paths": ("data_path", "output_path", "checkpoint_path"),
+    "device": ("device_target", "device_id", "run_distribute", "mode", "amp_level", "sink_mode", "workers", "seed"),
+    "schedule": ("lr", "lr_power", "batchsize", "total_epoch", "begin_epoch", "end_epoch"),
+    "records": ("save_checkpoint_epochs", "keep_checkpoint_max", "eval_callback", "eval_interval", "log_interval"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, build, train, report; return the exit status."""
+    parser = build_parser("Train a network; --config names the recipe.", FLAGS)
+    parser.add_argument("--resume", default=None, metavar="OUT", help="continue the run in this folder exactly where it stopped")
+    arguments = parser.parse_args(argv)
+    flags, words = split_arguments(arguments)
+    source, resume = arguments.config, arguments.resume is not None
+    if resume:
+        source, flags["output_path"] = config_for_resume(Path(arguments.resume)), arguments.resume
+    config = load_config(source, flags, words)
+    folder = Path(config.output_path)
+    check_output(folder, new_run=not resume)
+    prepare_environment(config.device_target)
+
+    # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
+    from src.engine.trainer import Trainer
+    from src.runtime.device import setup_runtime
+    from src.runtime.logging import log_to_file, setup_logging
+
+    logger = setup_logging()
+    runtime = setup_runtime(config)
+    trainer = Trainer(config, runtime, folder, resume)
+    if runtime.group.is_main:
+        open_output(folder, config)
+        log_to_file(folder / LOG_FILE)
+    progress = trainer.run()
+    best = f"best mIoU {progress.best_miou:.4f} after epoch {progress.best_epoch}; " if progress.best_epoch else ""
+    logger.info("training finished: %sresults in %s", best, folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
