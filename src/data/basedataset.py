@@ -102,7 +102,8 @@ class BaseDataset:
             size, label_size = picture_size_hw(pair.image), picture_size_hw(pair.label)
         if size != label_size:
             raise UserError(
-                f"{pair.where}: {pair.image} is {size[1]}x{size[0]} but its label {pair.label} is {label_size[1]}x{label_size[0]}; they must agree"
+                f"{pair.where}: {pair.image} is {size[1]}x{size[0]} pixels but its label {pair.label} is "
+                f"{label_size[1]}x{label_size[0]}; they must agree"
             )
         return size
 

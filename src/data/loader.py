@@ -4,7 +4,8 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -162,7 +163,8 @@ def reader_error(exc: BaseException) -> UserError | None:
     return UserError(found[-1].strip()) if found else None
 
 
-class EvalSample(NamedTuple):
+@dataclass(frozen=True)
+class EvalSample:
     """One picture to evaluate: index and name in the data set, image HWC uint8 RGB, label HW uint8 train ids."""
 
     index: int

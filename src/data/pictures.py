@@ -64,11 +64,9 @@ def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
     try:
         picture = _open(path, box)
         if picture.format == "JPEG":
-            raise UserError(f"{path}: a JPEG label: its compression changes class numbers; expected a single-channel index PNG")
+            raise UserError(f"{path}: a JPEG label, whose compression changes class numbers; expected a single-channel index PNG")
         if picture.mode not in LABEL_MODES:
-            raise UserError(
-                f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG with a class number in each pixel"
-            )
+            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers")
         label = _pixels(picture, box)
     except UserError:
         raise
