@@ -139,19 +139,24 @@ def build_train_loader(
     Raises:
         UserError: if the data set has not one batch for each process.
     """
+    source = TrainSource(dataset, config, rank=rank, world=world, first_step=first_step, last_step=last_step)
+    return batches(source, config.batchsize, config.workers)
+
+
+def batches(source: Any, batchsize: int, workers: int) -> Any:
+    """Return the samples of a random-access source, in its order, as a MindSpore dataset of batches read by worker processes."""
     import mindspore.dataset as ds  # slow to import, and evaluation and the generator need none of it
 
-    source = TrainSource(dataset, config, rank=rank, world=world, first_step=first_step, last_step=last_step)
     # A queue of 16 samples of 512x1024 is 130 MB a worker: deeper reading ahead costs memory and hides nothing more.
-    ds.config.set_prefetch_size(max(2, min(16, 2 * config.batchsize)))
+    ds.config.set_prefetch_size(max(2, min(16, 2 * batchsize)))
     generator = ds.GeneratorDataset(
         source,
         ["image", "label"],
-        num_parallel_workers=config.workers,
+        num_parallel_workers=workers,
         sampler=ds.SequentialSampler(),
-        python_multiprocessing=config.workers > 1,
+        python_multiprocessing=workers > 1,
     )
-    return generator.batch(config.batchsize, drop_remainder=True)
+    return generator.batch(batchsize, drop_remainder=True)
 
 
 def reader_error(exc: BaseException) -> UserError | None:

@@ -142,10 +142,8 @@ class Canvas:
 
     def _hazed(self, color: Color, depth: float) -> Color:
         part = 1.0 - np.exp(-depth / self.weather.haze_metres)
-        red, green, blue = (
-            float(own * tint * (1 - part) + air * part)
-            for own, tint, air in zip(color, self.weather.tint, self.weather.sky_low, strict=True)
-        )
+        channels = zip(color, self.weather.tint, self.weather.sky_low, strict=True)
+        red, green, blue = (float(own * tint * (1 - part) + air * part) for own, tint, air in channels)
         return red, green, blue
 
     def label_names(self) -> list[str]:
@@ -195,11 +193,10 @@ def develop(canvas: Canvas, label: np.ndarray, value_of: dict[str, int], rng: np
     coarse_of, fine_of = np.zeros(256, np.float32), np.zeros(256, np.float32)
     for name, (coarse, fine) in TEXTURE.items():
         coarse_of[value_of[name]], fine_of[value_of[name]] = coarse, fine
-    gain = 1.0 + cv2.LUT(label, coarse_of) * noise_field(rng, (height, width), (18 * scale, 7 * scale)) * 0.6
+    gain: np.ndarray = 1.0 + cv2.LUT(label, coarse_of) * noise_field(rng, (height, width), (18 * scale, 7 * scale)) * 0.6
     gain += cv2.LUT(label, fine_of) * noise_field(rng, (height, width), (2.5 * scale,)) * 0.6
     light = cv2.GaussianBlur(cv2.resize(canvas.light, (width, height), interpolation=cv2.INTER_AREA), (0, 0), 1.2 * scale)
-    gain *= light.astype(np.float32) / LIT
-    gain *= _vignette(height, width) * rng.uniform(0.8, 1.15)
+    gain = gain * (light.astype(np.float32) / LIT) * _vignette(height, width) * np.float32(rng.uniform(0.8, 1.15))
     picture *= np.maximum(gain, 0.2)[..., None]
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.7) * max(scale, 0.6))
     picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 4.5))

@@ -136,8 +136,10 @@ def paint_lamp(x: float, z: float) -> Painting:
         height, grey = rng.uniform(5, 7), rng.uniform(95, 140)
         _paint_pole(canvas, x, z, height, (grey, grey, grey))
         arm = -np.sign(x) * 1.3
-        canvas.add("pole", _upright(canvas, *sorted((x, x + arm)), height - 0.16, height, z), (grey, grey, grey), z)
-        canvas.add("pole", _upright(canvas, *sorted((x + arm * 0.6, x + arm)), height - 0.3, height - 0.1, z), (225, 222, 200), z)
+        left, right = sorted((x, x + arm))
+        head_left, head_right = sorted((x + arm * 0.6, x + arm))
+        canvas.add("pole", _upright(canvas, left, right, height - 0.16, height, z), (grey, grey, grey), z)
+        canvas.add("pole", _upright(canvas, head_left, head_right, height - 0.3, height - 0.1, z), (225, 222, 200), z)
 
     return paint
 
@@ -193,9 +195,8 @@ def paint_car(x: float, z: float, from_behind: bool) -> Painting:
         roof = canvas.camera.project(
             np.array([(x - 0.85, 0.88, z + 0.2), (x + 0.85, 0.88, z + 0.2), (x + 0.66, 1.46, z + 0.9), (x - 0.66, 1.46, z + 0.9)])
         )
-        cabin = canvas.camera.project(
-            np.array([(inner, 0.9, z + 0.2), (inner, 0.9, z + 3.4), (inner, 1.45, z + 2.6), (inner, 1.45, z + 0.9)])
-        )
+        cabin = np.array([(inner, 0.9, z + 0.2), (inner, 0.9, z + 3.4), (inner, 1.45, z + 2.6), (inner, 1.45, z + 0.9)])
+        cabin = canvas.camera.project(cabin)
         canvas.add("car", _hull(np.concatenate([cabin, roof])), _scaled(color, 0.85), z)
         canvas.detail(_hull(cabin * 0.84 + cabin.mean(axis=0) * 0.16), _scaled(GLASS, 0.8), z)
         canvas.detail(_hull(roof * 0.86 + roof.mean(axis=0) * 0.14), GLASS, z)
@@ -249,10 +250,8 @@ def paint_person(x: float, z: float) -> Painting:
         size, stride = rng.uniform(0.92, 1.1), rng.uniform(0.05, 0.28)
         shirt, trousers = _pick(rng, CLOTHES), _scaled(_pick(rng, CLOTHES), 0.6)
         skin = _scaled((224, 172, 140), rng.uniform(0.45, 1.05))
-        canvas.shade(
-            canvas.camera.project(np.array([(x - 0.3, 0, z - 0.15), (x + 0.5, 0, z - 0.1), (x + 0.5, 0, z + 0.4), (x - 0.3, 0, z + 0.4)])),
-            0.6,
-        )
+        ground = np.array([(x - 0.3, 0, z - 0.15), (x + 0.5, 0, z - 0.1), (x + 0.5, 0, z + 0.4), (x - 0.3, 0, z + 0.4)])
+        canvas.shade(canvas.camera.project(ground), 0.6)
         for direction in (-1, 1):
             foot, hip = x + direction * stride * size, x + direction * 0.09
             leg = np.array([(foot - 0.1, 0, z), (foot + 0.1, 0, z), (hip + 0.12, 0.92 * size, z), (hip - 0.12, 0.92 * size, z)])

@@ -186,7 +186,7 @@ def _people(edges: _Edges, rng: np.random.Generator) -> list[tuple[float, Painti
     things: list[tuple[float, Painting]] = []
     for side in (-1, 1):
         for z in rng.uniform(8.5, 20, int(rng.integers(2, 5))):
-            x = rng.uniform(*sorted((edges.verge[side] + side * 0.3, edges.walk[side] - side * 0.3)))
+            x = side * rng.uniform(abs(edges.verge[side]) + 0.3, abs(edges.walk[side]) - 0.3)
             things.append((float(z), paint_person(x, float(z))))
     if rng.random() < 0.3:
         z = float(rng.uniform(12, 22))

@@ -2,7 +2,7 @@
 
     python -m src.data.synthetic --data_path ROOT --num_train 200 --num_val 40 --size 256 512 --seed 1
 
-writes leftImg8bit/ and gtFine/ with pictures, labelIds and polygons, train.lst and val.lst, and synthetic.json, which says what was asked for.
+writes leftImg8bit/ and gtFine/ with pictures, labelIds and polygons, train.lst and val.lst, and synthetic.json: what was asked for.
 Running it again with the same request does nothing; with another request it replaces what it wrote before.
 """
 
@@ -13,9 +13,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,8 @@ MANIFEST = "synthetic.json"
 LABEL_ID = {label.name: label.id for label in LABELS}
 
 
-class Scene(NamedTuple):
+@dataclass(frozen=True)
+class Scene:
     """One picture to make; it depends on nothing but these values."""
 
     root: Path
@@ -157,9 +159,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m src.data.synthetic", description="Generate street scenes in the Cityscapes folder layout."
-    )
+    parser = argparse.ArgumentParser(prog="python -m src.data.synthetic", description="Generate street scenes in Cityscapes folders.")
     parser.add_argument("--data_path", required=True, help="folder to write into")
     parser.add_argument("--num_train", type=int, default=200, help="training pictures (default 200)")
     parser.add_argument("--num_val", type=int, default=40, help="validation pictures, in other cities (default 40)")
