@@ -13,6 +13,7 @@ from src.checkpoint.atomic import atomic_path
 from src.checkpoint.run_folder import config_beside
 from src.config.errors import UserError
 from src.config.loading import save_config
+from src.models.builder import is_backbone
 from src.models.dropout import is_training_state
 
 logger = logging.getLogger("ocrnet")
@@ -20,7 +21,6 @@ logger = logging.getLogger("ocrnet")
 # Layers of files that hold more than a segmentation network: ImageNet classifiers, and the optimizer state of MindSpore's own callbacks.
 _DROPPED_PREFIXES = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "accum.", "moments.", "stat.")
 _DROPPED_NAMES = frozenset({"global_step", "learning_rate", "momentum", "scale_sense", "current_iterator_step", "last_overflow_iterator_step"})
-_HEAD_PREFIXES = ("aux_head.", "cls_head.", "last_layer.", "ocr_distri_head.", "conv3x3_ocr.")
 _CLASSIFIER_PREFIXES = ("aux_head.3.", "cls_head.", "last_layer.3.")
 _MIN_BACKBONE = 0.9
 
@@ -135,7 +135,7 @@ def _check_shapes(
 
 
 def _check_enough(path: Path, report: LoadReport, weights: dict[str, ms.Parameter], complete: bool) -> None:
-    backbone = [name for name in weights if not name.startswith(_HEAD_PREFIXES)]
+    backbone = [name for name in weights if is_backbone(name)]
     matched = len(set(backbone) & set(report.matched))
     if matched < _MIN_BACKBONE * len(backbone):
         raise UserError(

@@ -12,6 +12,7 @@ from src.checkpoint.weights import save_weights
 from src.data.basedataset import BaseDataset
 from src.data.loader import iterate_eval
 from src.engine.evaluator import EvalResult, evaluate, format_table
+from src.engine.progress import show_progress
 from src.inference.predictor import Predictor
 from src.runtime.distributed import Group
 
@@ -76,9 +77,10 @@ class EvalCallback:
 
 def evaluate_network(config: Any, predictor: Predictor, dataset: BaseDataset, group: Group, folder: Path) -> EvalResult:
     """Evaluate with the configuration's protocol; ranks share the pictures and sum the confusion matrix."""
+    samples = iterate_eval(dataset, config, rank=group.rank, world=group.size)
     return evaluate(
         predictor,
-        iterate_eval(dataset, config, rank=group.rank, world=group.size),
+        show_progress(samples, len(dataset) // group.size, "evaluating", "img", enabled=group.is_main),
         info=dataset.info,
         ignore_label=config.dataset.ignore_label,
         batch_size=config.eval.batch_size,

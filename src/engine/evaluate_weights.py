@@ -33,5 +33,4 @@ def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Pa
     network = build_network(config)
     load_weights(network, checkpoint, complete=True)
     predictor = Predictor.from_config(apply_amp(network, runtime.amp_level), config)
-    folder.mkdir(parents=True, exist_ok=True)
     return evaluate_network(config, predictor, dataset, runtime.group, folder)

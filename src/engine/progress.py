@@ -1,12 +1,19 @@
-"""The progress bar, and the lines in the log that people search for."""
+"""Progress bars, and the clock behind the figures they show."""
 
-import logging
 import sys
 import time
+from collections.abc import Iterable
+from typing import TypeVar
 
 from tqdm import tqdm
 
-logger = logging.getLogger("ocrnet")
+T = TypeVar("T")
+
+
+def show_progress(items: Iterable[T], total: int, title: str, unit: str, enabled: bool = True) -> Iterable[T]:
+    """Yield the items behind a short-lived bar with time left; nothing is shown where stderr is no terminal."""
+    shown = enabled and sys.stderr.isatty()
+    return tqdm(items, total=total, desc=title, unit=unit, disable=not shown, dynamic_ncols=True, leave=False)
 
 
 class ProgressBar:

@@ -1,0 +1,34 @@
+# Shared by the scripts: the project's root, messages, --help, the virtual environment. Sourced, not run.
+# shellcheck shell=bash
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+VENV="${OCRNET_VENV:-$ROOT/.venv}"
+
+say() { printf '==> %s\n' "$*"; }
+
+# Print one line on stderr and leave with status 2: the user must change something.
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 2
+}
+
+# Print the comment block at the head of a script.
+print_help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
+
+# Make the virtual environment and install a requirements file, unless that was done since the file changed.
+# $1: requirements file in the project's root.
+prepare_venv() {
+  local requirements="$ROOT/$1" stamp="$VENV/.installed-$1" python="${PYTHON:-python3}"
+  if [ ! -x "$VENV/bin/python" ]; then
+    command -v "$python" >/dev/null || fail "no $python found; install Python 3.11 or set PYTHON"
+    "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' \
+      || fail "$("$python" --version) cannot run mindspore 2.8.0; install Python 3.10 or 3.11 and set PYTHON"
+    say "making the virtual environment $VENV"
+    "$python" -m venv "$VENV"
+  fi
+  if ! cat "$ROOT"/requirements*.txt | cmp -s - "$stamp"; then
+    say "installing $1"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    cat "$ROOT"/requirements*.txt >"$stamp"
+  fi
+}

@@ -1,0 +1,152 @@
+"""Training runs of a tiny network: what they leave, resuming bit for bit, wrong inputs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from src.checkpoint.weights import read_checkpoint
+from src.runtime.entry import run
+from tests.tiny import TINY_WORDS, write_camvid
+
+FINAL_LINE = "training finished"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_camvid(tmp_path_factory.mktemp("camvid"))
+
+
+def arguments(data: Path, output: Path, *more: str) -> list[str]:
+    return ["--config", "camvid_w18_small", "--data_path", str(data), "--output_path", str(output), *TINY_WORDS, *more]
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of 4 epochs with evaluation every 2."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert run(train.main, arguments(data, output)) == 0
+    return output
+
+
+def test_run_leaves_what_the_readme_lists(finished: Path) -> None:
+    for name in ("config.yaml", "train.log", "metrics.jsonl", "curves.png", "best.ckpt", "best.yaml", "last.ckpt", "last.state", "eval.json"):
+        assert (finished / name).stat().st_size > 0, name
+    assert list((finished / "tb").glob("events.out.tfevents.*"))
+    assert list((finished / "eval").glob("*.png"))
+    assert sorted(path.name for path in (finished / "checkpoints").glob("*.ckpt")) == ["epoch_0003.ckpt", "epoch_0004.ckpt"]  # keeps 2
+    assert not [path for path in finished.rglob(".*")], "temporary files are left"
+
+
+def test_log_keeps_the_lines_that_people_search_for(finished: Path) -> None:
+    log = (finished / "train.log").read_text()
+    assert "epoch: 2 step: 1, loss is " in log
+    assert "epoch time: " in log and " ms, per step time: " in log
+    for line in ("=========== Validation Result ===========", "===> mIoU: ", "===> IoU array:"):
+        assert line in log
+    assert FINAL_LINE in log
+
+
+def test_metrics_have_every_step_and_evaluation(finished: Path) -> None:
+    records = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    trained = [record for record in records if record["kind"] == "train"]
+    assert [record["step"] for record in trained] == list(range(1, 9))  # 5 pictures, batches of 2: 2 steps per epoch
+    assert all(np.isfinite(record["loss"]) for record in trained)
+    assert [record["step"] for record in records if record["kind"] == "eval"] == [4, 8]
+
+
+def test_resuming_equals_never_having_stopped(data: Path, finished: Path, tmp_path: Path) -> None:
+    output = tmp_path / "stopped"
+    assert run(train.main, arguments(data, output, "end_epoch=1")) == 0
+    assert run(train.main, ["--resume", str(output), "--end_epoch", "3"]) == 0
+    assert run(train.main, ["--resume", str(output), "--end_epoch", "4"]) == 0
+    whole, resumed = np.load(finished / "last.state"), np.load(output / "last.state")
+    assert set(whole.files) == set(resumed.files)
+    for name in set(whole.files) - {"__progress__"}:
+        assert (whole[name] == resumed[name]).all(), name
+    assert int(resumed["ocr_distri_head.dropout.dropout_calls"] if "ocr_distri_head.dropout.dropout_calls" in resumed.files else 8) == 8
+    weights, expected = read_checkpoint(output / "last.ckpt"), read_checkpoint(finished / "last.ckpt")
+    assert all((weights[name] == expected[name]).all() for name in expected)
+    steps = [json.loads(line)["step"] for line in (output / "metrics.jsonl").read_text().splitlines() if '"train"' in line]
+    assert steps == list(range(1, 9))
+
+
+def test_a_run_is_not_overwritten(data: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (finished / "last.state").read_bytes()
+    assert run(train.main, arguments(data, finished)) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert run(train.main, ["--resume", str(finished)]) == 2
+    assert "already reached epoch 4" in capsys.readouterr().err
+    assert (finished / "last.state").read_bytes() == before
+
+
+def test_begin_epoch_starts_the_schedule_there(data: Path, finished: Path, tmp_path: Path) -> None:
+    output = tmp_path / "later"
+    weights = str(finished / "last.ckpt")
+    assert run(train.main, arguments(data, output, "begin_epoch=3", f"checkpoint_path={weights}", "eval_callback=False")) == 0
+    records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    whole = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    rates = {record["step"]: record["lr"] for record in whole if record["kind"] == "train"}
+    assert [(record["step"], record["lr"]) for record in records] == [(7, rates[7]), (8, rates[8])]
+
+
+def test_state_of_another_network_is_refused(data: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "copy"
+    output.mkdir()
+    for name in ("last.state", "config.yaml"):
+        (output / name).write_bytes((finished / name).read_bytes())
+    assert run(train.main, ["--resume", str(output), "--end_epoch", "5", "total_epoch=5", "model.ocr.mid_channels=16"]) == 2
+    assert "does not fit this configuration" in capsys.readouterr().err
+    (output / "last.state").write_bytes((finished / "last.state").read_bytes()[:5000])
+    assert run(train.main, ["--resume", str(output)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_divergence_stops_with_status_1(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "diverged"
+    assert run(train.main, arguments(data, output, "lr=1e30", "train.warmup_steps=0", "eval_callback=False")) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the loss is" in error and "at epoch" in error and "--lr" in error
+
+
+WRONG = {
+    "missing data folder": (["--data_path", "/nowhere/at/all"], "/nowhere/at/all"),
+    "no data folder": (["data_path=null"], "--data_path"),
+    "missing checkpoint": (["--checkpoint_path", "nowhere.ckpt"], "nowhere.ckpt"),
+    "unknown key": (["train.wdd=1"], "did you mean train.wd"),
+    "unknown flag": (["--lrr", "1"], "--lrr"),
+    "wrong type": (["--lr", "fast"], "fast"),
+    "too large a batch": (["batchsize=100"], "100"),
+    "no GPU": (["--device_target", "GPU"], "requirements-gpu.txt"),
+    "no Ascend": (["--device_target", "Ascend"], "CANN"),
+    "no process group": (["--run_distribute", "True"], "msrun"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_line_and_status_2(case: str, data: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    more, message = WRONG[case]
+    output = tmp_path / "out"
+    command = [sys.executable, "train.py", *arguments(data, output), *more]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(train.__file__).parent, timeout=120)
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert message in lines[-1]
+    assert "Traceback" not in result.stderr
+    assert not output.exists()
+
+
+def test_unwritable_output(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert run(train.main, arguments(data, tmp_path / "file" / "out")) == 2
+    assert "can be written" in capsys.readouterr().err
+
+
+def test_resume_without_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(train.main, ["--resume", str(tmp_path)]) == 2
+    assert "nothing to resume" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""Exit codes, booleans as ModelArts passes them, flags that are not given, and the environment."""
+
+import argparse
+from collections.abc import Sequence
+
+import pytest
+
+import train
+from src.config import UserError
+from src.runtime import environment
+from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments
+
+
+@pytest.mark.parametrize(("text", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("FALSE", False), ("0", False)])
+def test_booleans(text: str, value: bool) -> None:
+    assert parse_boolean(text) is value
+
+
+def test_wrong_boolean() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="True or False"):
+        parse_boolean("yes")
+
+
+def test_only_flags_that_were_given() -> None:
+    parser = build_parser("x", train.FLAGS)
+    flags, words = split_arguments(parser.parse_args(["train.wd=1", "--lr", "0.1", "--run_distribute", "True", "eval.flip=True"]))
+    assert flags == {"lr": 0.1, "run_distribute": True}
+    assert words == ["train.wd=1", "eval.flip=True"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UserError("two\nlines"), 2),
+        (FileNotFoundError(2, "No such file", "x"), 2),
+        (WorkError("diverged"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_status(error: BaseException, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def main(_: Sequence[str] | None) -> int:
+        raise error
+
+    assert run(main) == status
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_defects_keep_their_traceback() -> None:
+    def main(_: Sequence[str] | None) -> int:
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        run(main)
+
+
+@pytest.mark.parametrize(
+    ("version", "target", "expected"), [("2.8.0", "CPU", None), ("2.9.0", "CPU", "AVX2"), ("2.10.0", "CPU", "AVX2"), ("2.10.0", "Ascend", None)]
+)
+def test_slow_mindspore_versions_get_avx2(version: str, target: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    values: dict[str, str] = {}
+    monkeypatch.setattr(environment.os, "environ", values)
+    monkeypatch.setattr(environment.importlib.metadata, "version", lambda _: version)
+    environment.prepare_environment(target)
+    assert values.get("ONEDNN_MAX_CPU_ISA") == expected
+
+
+def test_help_is_short_and_needs_no_mindspore() -> None:
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    code = "import sys, train\ntry:\n    train.main(['--help'])\nexcept SystemExit:\n    assert 'mindspore' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(train.__file__).parent, check=True)
+    assert "--resume" in result.stdout
+    assert len(result.stdout.splitlines()) < 80
