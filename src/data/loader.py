@@ -1,5 +1,7 @@
 """From a data set to batches: which picture comes when, worker processes, and reading ahead for evaluation."""
 
+import logging
+import os
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from src.data import camvid, cityscapes
 from src.data.basedataset import BaseDataset, DatasetInfo
 from src.data.transforms import TrainTransform
 
+LOG = logging.getLogger("ocrnet")
 DATASETS: dict[str, type[BaseDataset]] = {"Cityscapes": cityscapes.Cityscapes, "CamVid": camvid.CamVid}
 # MindSpore hands on a worker's exception as a RuntimeError with a traceback in its text.
 READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
@@ -149,6 +152,10 @@ def batches(source: Any, batchsize: int, workers: int) -> Any:
 
     # A queue of 16 samples of 512x1024 is 130 MB a worker: deeper reading ahead costs memory and hides nothing more.
     ds.config.set_prefetch_size(max(2, min(16, 2 * batchsize)))
+    num_cores = os.cpu_count() or 1
+    if workers > num_cores:  # MindSpore refuses more
+        LOG.info("workers: %d instead of %d, as many as there are cores", num_cores, workers)
+        workers = num_cores
     generator = ds.GeneratorDataset(
         source,
         ["image", "label"],

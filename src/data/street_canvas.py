@@ -189,14 +189,14 @@ def develop(canvas: Canvas, label: np.ndarray, value_of: dict[str, int], rng: np
     """Return the finished picture, HWC uint8 RGB: texture, soft shadows, optics and the sensor's noise."""
     height, width = canvas.size_hw
     scale = width / 512
-    picture = cv2.resize(canvas.picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    picture: np.ndarray = cv2.resize(canvas.picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     coarse_of, fine_of = np.zeros(256, np.float32), np.zeros(256, np.float32)
-    for name, (coarse, fine) in TEXTURE.items():
-        coarse_of[value_of[name]], fine_of[value_of[name]] = coarse, fine
-    gain: np.ndarray = 1.0 + cv2.LUT(label, coarse_of) * noise_field(rng, (height, width), (18 * scale, 7 * scale)) * 0.6
-    gain += cv2.LUT(label, fine_of) * noise_field(rng, (height, width), (2.5 * scale,)) * 0.6
+    for name, strengths in TEXTURE.items():
+        coarse_of[value_of[name]], fine_of[value_of[name]] = strengths
+    coarse = cv2.LUT(label, coarse_of) * noise_field(rng, (height, width), (18 * scale, 7 * scale))
+    fine = cv2.LUT(label, fine_of) * noise_field(rng, (height, width), (2.5 * scale,))
     light = cv2.GaussianBlur(cv2.resize(canvas.light, (width, height), interpolation=cv2.INTER_AREA), (0, 0), 1.2 * scale)
-    gain = gain * (light.astype(np.float32) / LIT) * _vignette(height, width) * np.float32(rng.uniform(0.8, 1.15))
+    gain = (1.0 + 0.6 * (coarse + fine)) * (light.astype(np.float32) / LIT) * _vignette(height, width) * np.float32(rng.uniform(0.8, 1.15))
     picture *= np.maximum(gain, 0.2)[..., None]
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.7) * max(scale, 0.6))
     picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 4.5))

@@ -52,8 +52,12 @@ class Scene:
 
     @property
     def files(self) -> tuple[Path, Path, Path]:
-        """Return picture, polygons and label; the label is written last."""
+        """Return the paths of picture, polygons and label."""
         return self.path("leftImg8bit", ".png"), self.path("gtFine", "_polygons.json"), self.path("gtFine", "_labelIds.png")
+
+    def is_complete(self) -> bool:
+        """Return whether all files are there; each is complete or absent."""
+        return all(path.is_file() for path in self.files)
 
 
 def render_scene(split: str, index: int, size_hw: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -88,7 +92,7 @@ def write_street_scenes(root: str | Path, num_train: int, num_val: int, size_hw:
     try:
         if _prepare(root, request):
             return
-        _write_missing([scene for scene in scenes if not scene.files[-1].is_file()])
+        _write_missing([scene for scene in scenes if not scene.is_complete()])
         for split in CITIES:
             rows = [f"{s.files[0].relative_to(root)}\t{s.files[2].relative_to(root)}\n" for s in scenes if s.split == split]
             _write(root / f"{split}.lst", "".join(rows).encode())
@@ -108,7 +112,7 @@ def _prepare(root: Path, request: dict[str, Any]) -> bool:
     earlier = _read_manifest(root)
     if earlier is None and any((root / name).exists() for name in ("leftImg8bit", "gtFine", "train.lst", "val.lst")):
         raise UserError(f"{root}: holds a data set that was not generated here; choose an empty folder for synthetic scenes")
-    if earlier == {**request, "complete": True} and all(path.is_file() for scene in _scenes(root, request) for path in scene.files):
+    if earlier == {**request, "complete": True} and all(scene.is_complete() for scene in _scenes(root, request)):
         return True
     if earlier is not None and {**earlier, "complete": None} != {**request, "complete": None}:
         for scene in _scenes(root, earlier):
