@@ -129,7 +129,7 @@ def evaluate(
 
 
 def _equal_sized_batches(samples: Iterable[EvalSample], batch_size: int) -> Iterator[list[EvalSample]]:
-    """Yield runs of neighbours of one size, at most `batch_size` long; no sample is held longer than its batch."""
+    """Yield runs of neighbours of one size, at most `batch_size` long."""
     batch: list[EvalSample] = []
     for sample in samples:
         if batch and (len(batch) >= batch_size or sample.image.shape != batch[0].image.shape):

@@ -93,7 +93,7 @@ def panel(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, info: Da
     small_truth, small_prediction = (cv2.resize(label, size, interpolation=cv2.INTER_NEAREST) for label in (truth, prediction))
     table = color_table(info.palette)
     width = 2 * size[0] + 3 * GAP
-    font = ImageFont.load_default(size=max(15, size[0] // 40))
+    font = _font(max(15, size[0] // 40))
     upper = _titled_row({"picture": picture, "truth": table[small_truth]}, width, font)
     blended = overlay(picture, small_prediction, info.palette)
     lower = _titled_row({"prediction over picture": blended, "prediction": table[small_prediction]}, width, font)
@@ -105,6 +105,12 @@ def _tile_size(image: np.ndarray) -> tuple[int, int]:
     height, width = image.shape[:2]
     tile_width = min(max(width, TILE_WIDTHS[0]), TILE_WIDTHS[1])
     return tile_width, max(1, round(height * tile_width / width))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size=size)
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow's wheels hold FreeType"
+    return font
 
 
 def _titled_row(tiles: dict[str, np.ndarray], width: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
@@ -133,7 +139,7 @@ def _legend(entries: Sequence[tuple[str, tuple[int, ...]]], width: int, font: Im
     line_height = round(font.size * 1.7)
     places, left, top = [], GAP, 0
     for name, _ in entries:
-        length = square + GAP // 2 + round(font.getlength(name)) + 2 * GAP
+        length = square + GAP // 2 + round(font.getlength(name)) + GAP + GAP // 2
         if left > GAP and left + length > width:
             left, top = GAP, top + line_height
         places.append((left, top))

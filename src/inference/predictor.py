@@ -40,6 +40,7 @@ class MainLogits(nn.Cell):
         self.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32), Tensor(shape=[2], dtype=ms.int64))
 
     def construct(self, image: Tensor, size_hw: Tensor) -> Tensor:
+        """Return the resized logits."""
         logits = self.network(image)[-1].astype(ms.float32)
         return self.resize(logits, size_hw)
 
@@ -148,7 +149,7 @@ class Predictor:
         with _evaluating(self._network):
             if self._is_single_pass():
                 # The classes are chosen on the device: of a 2048x1024 picture 2 MB come back, not 160.
-                return self._to_labels(self._whole_logits(self._scaled(images, self._scales[0]), images[0].shape[:2]))
+                return self._to_labels(self._whole_logits(self._scaled(images, self._scales[0]), _size_hw(images)))
             return self._fused_scores(images).argmax(axis=1).astype(np.uint8)
 
     def scores(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
@@ -173,7 +174,7 @@ class Predictor:
         return self._argmax(logits).asnumpy().astype(np.uint8)
 
     def _fused_scores(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-        size_hw = images[0].shape[:2]
+        size_hw = _size_hw(images)
         fusion = FUSIONS[self._fusion]()
         for scale in self._scales:
             image = self._scaled(images, scale)
@@ -183,7 +184,7 @@ class Predictor:
 
     def _scaled(self, images: Sequence[np.ndarray] | np.ndarray, scale: float) -> np.ndarray:
         """Return the pictures at a scale, (B, 3, round(scale * H), round(scale * W)) float32, normalised."""
-        base_hw = self._image_size or images[0].shape[:2]
+        base_hw = self._image_size or _size_hw(images)
         height, width = (max(1, round(side * scale)) for side in base_hw)
         resized = (cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR) for image in images)
         return np.stack([normalize(image, self._mean, self._std) for image in resized])
@@ -219,6 +220,11 @@ def _evaluating(network: nn.Cell) -> Iterator[None]:
 
 def _listed(size_hw: SizeHW | None) -> list[int] | None:
     return list(size_hw) if size_hw else None
+
+
+def _size_hw(images: Sequence[np.ndarray] | np.ndarray) -> SizeHW:
+    height, width = images[0].shape[:2]
+    return height, width
 
 
 def _check_images(images: Sequence[np.ndarray] | np.ndarray) -> None:
