@@ -199,8 +199,8 @@ def develop(canvas: Canvas, label: np.ndarray, value_of: dict[str, int], rng: np
     gain = (1.0 + 0.6 * (coarse + fine)) * (light.astype(np.float32) / LIT) * _vignette(height, width) * np.float32(rng.uniform(0.8, 1.15))
     picture *= np.maximum(gain, 0.2)[..., None]
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.7) * max(scale, 0.6))
-    picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 4.5))
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 4.5))
+    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
 
 def _vignette(height: int, width: int) -> np.ndarray:

@@ -100,14 +100,14 @@ def _paint_ground(canvas: Canvas, edges: _Edges, rng: np.random.Generator) -> No
             canvas.line(joint, (grey * 0.72,) * 3, z, canvas.camera.pixels(0.03, z))
     asphalt = rng.uniform(72, 108)
     canvas.add("road", _ground(canvas, edges.curb[-1], edges.curb[1], 1.5, FAR), (asphalt, asphalt, asphalt * 1.04), 10)
+    for z, x in zip(rng.uniform(6, 30, 4), rng.uniform(edges.curb[-1], edges.curb[1], 4), strict=True):  # patches of newer asphalt
+        canvas.detail(_ground(canvas, x - 0.8, x + 0.8, z, z * 1.25), (asphalt * 0.86,) * 3, z)
     for side in (-1, 1):
         curb = edges.curb[side]
         canvas.detail(_ground(canvas, curb, curb + side * 0.22, 1.5, FAR), (195, 192, 186), 15)
         canvas.detail(_ground(canvas, curb - side * 0.55, curb - side * 0.43, 1.5, FAR), (205, 205, 200), 15)
     for z in np.arange(rng.uniform(2, 6), FAR, 6.0):
         canvas.detail(_ground(canvas, edges.lane - 0.08, edges.lane + 0.08, z, z + 3), (225, 225, 218), z)
-    for z, x in zip(rng.uniform(6, 30, 4), rng.uniform(edges.curb[-1], edges.curb[1], 4), strict=True):  # patches of newer asphalt
-        canvas.detail(_ground(canvas, x - 0.8, x + 0.8, z, z * 1.25), (asphalt * 0.86,) * 3, z)
     side = canvas.weather.sun_side
     reach = edges.curb[side] - side * rng.uniform(0.5, 3.5)
     for z in np.arange(4, 60, 14.0):
