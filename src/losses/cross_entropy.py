@@ -40,6 +40,7 @@ class PixelLosses(nn.Cell):
         self.classes = Tensor(np.arange(num_classes).reshape(1, -1, 1, 1), ms.int32)
 
     def construct(self, logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return losses and weights of all pixels."""
         logits = logits.astype(ms.float32)
         shifted = logits - ops.stop_gradient(logits.max(1, keepdims=True))
         # Comparing cannot index out of range, whatever ignore_label is.
@@ -71,6 +72,7 @@ class CrossEntropy(nn.Cell):
         self.pixel_losses = PixelLosses(num_classes, ignore_label, class_weights)
 
     def construct(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Return the weighted mean."""
         losses, weights = self.pixel_losses(logits, label)
         total = weights.sum()
         # A divisor of 1 for an all-ignored batch: 0 / 1 instead of the NaN of 0 / 0, in the gradient too.
@@ -110,6 +112,7 @@ class OhemCrossEntropy(nn.Cell):
         self.keep = keep
 
     def construct(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Return the mean over the hard pixels."""
         losses, weights = self.pixel_losses(logits, label)
         counted = label != self.ignore_label
         probabilities = ops.stop_gradient(ops.exp(-losses))

@@ -37,6 +37,7 @@ class SegmentationLoss(nn.Cell):
         self.resize = ops.ResizeBilinearV2(align_corners, not align_corners)
 
     def construct(self, outputs: tuple[Tensor, ...], label: Tensor) -> Tensor:
+        """Return the weighted sum over the outputs."""
         size = ops.shape(label)[-2:]
         total = 0.0
         for index, criterion in enumerate(self.criteria):

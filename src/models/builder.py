@@ -57,7 +57,10 @@ def _initialise(network: nn.Cell, backbone_initializer: str) -> None:
 def _backbone_initializer(name: str) -> Initializer:
     if name == "HeNormal":
         return HeNormal(mode="fan_out", nonlinearity="relu")
-    return Normal(BACKBONE_STD) if name == "Normal" else TruncatedNormal(BACKBONE_STD)
+    if name == "Normal":
+        return Normal(BACKBONE_STD)
+    # The bounds are absolute: MindSpore's default of -2..2 would cut nothing from so narrow a distribution.
+    return TruncatedNormal(BACKBONE_STD, a=-2 * BACKBONE_STD, b=2 * BACKBONE_STD)
 
 
 def _fill(parameter: Any, values: Initializer) -> None:

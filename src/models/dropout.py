@@ -52,6 +52,7 @@ class ChannelDropout(nn.Cell):
         self.dropout_calls = Parameter(Tensor(0, ms.int32), name=COUNTER_NAME, requires_grad=False)
 
     def construct(self, x: Tensor) -> Tensor:
+        """Drop channels in training."""
         if not self.training:
             return x
         return x * self._mask(ops.shape(x)[0], ops.shape(x)[1]).astype(x.dtype)

@@ -45,6 +45,7 @@ class Resize(nn.Cell):
         self.resize = ops.ResizeBilinearV2(align_corners, not align_corners)
 
     def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        """Return x at the reference's height and width."""
         return self.resize(x, ops.shape(reference)[-2:])
 
 
@@ -77,6 +78,7 @@ class BasicBlock(nn.Cell):
         self.downsample = _shortcut(norm, in_channels, channels)
 
     def construct(self, x: Tensor) -> Tensor:
+        """Return the block's output."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         return self.relu(y + self.downsample(x))
@@ -114,6 +116,7 @@ class Bottleneck(nn.Cell):
         self.downsample = _shortcut(norm, in_channels, out_channels)
 
     def construct(self, x: Tensor) -> Tensor:
+        """Return the block's output."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))

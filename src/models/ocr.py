@@ -28,6 +28,7 @@ class SpatialGather(nn.Cell):
         self.weigh = ops.BatchMatMul(transpose_b=True)
 
     def construct(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Return the region representations."""
         batch, channels, _, _ = ops.shape(features)
         num_classes = ops.shape(logits)[1]
         masks = logits.reshape((batch, num_classes, -1)).astype(ms.float32)  # (B, K, HW)
@@ -50,6 +51,7 @@ class QueryPool(nn.Cell):
         self.resize = Resize(align_corners)
 
     def construct(self, x: Tensor) -> Tensor:
+        """Return the pooled map."""
         return self.pool(x)
 
     def restore(self, context: Tensor, reference: Tensor) -> Tensor:
@@ -61,6 +63,7 @@ class NoPool(nn.Cell):
     """The query map as it is."""
 
     def construct(self, x: Tensor) -> Tensor:
+        """Return the map as it is."""
         return x
 
     def restore(self, context: Tensor, reference: Tensor) -> Tensor:
@@ -102,6 +105,7 @@ class ObjectAttentionBlock(nn.Cell):
         self.temperature = Tensor([key_channels**-0.5], ms.float32)
 
     def construct(self, features: Tensor, regions: Tensor) -> Tensor:
+        """Return the object context of each pixel."""
         pooled = self.pool(features)
         batch, _, height, width = ops.shape(pooled)
         query = self.f_pixel(pooled).reshape((batch, self.key_channels, -1))  # (B, D, HW)
@@ -151,5 +155,6 @@ class SpatialOCR(nn.Cell):
         self.conv_bn_dropout = nn.SequentialCell([conv(2 * channels, channels, 1), bn_relu(norm, channels), drop])
 
     def construct(self, features: Tensor, regions: Tensor) -> Tensor:
+        """Return the augmented features."""
         context = self.object_context_block(features, regions)
         return self.conv_bn_dropout(ops.concat((context, features), 1))

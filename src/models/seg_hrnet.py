@@ -17,6 +17,7 @@ class KeepBranch(nn.Cell):
     """A branch's way to its own resolution: nothing to do."""
 
     def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        """Return x as it is."""
         return x
 
 
@@ -29,6 +30,7 @@ class DownBranch(nn.SequentialCell):
         super().__init__([*steps, last])
 
     def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        """Return x at the lower resolution."""
         for step in self.cell_list:
             x = step(x)
         return x
@@ -42,6 +44,7 @@ class UpBranch(nn.SequentialCell):
         self.resize = Resize(align_corners)
 
     def construct(self, x: Tensor, reference: Tensor) -> Tensor:
+        """Return x at the reference's resolution."""
         for step in self.cell_list:
             x = step(x)
         return self.resize(x, reference)
@@ -63,6 +66,7 @@ class FuseRow(nn.SequentialCell):
         self.relu = nn.ReLU()
 
     def construct(self, branches: tuple[Tensor, ...]) -> Tensor:
+        """Return the sum at the target branch's resolution."""
         reference = branches[self.target]
         total = self.cell_list[0](branches[0], reference)
         for source in range(1, len(branches)):
@@ -102,6 +106,7 @@ class HighResolutionModule(nn.Cell):
         self.fuse_layers = nn.CellList([FuseRow(target, channels, align_corners, norm) for target in range(len(channels))])
 
     def construct(self, branches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the branches after residual blocks and exchange."""
         deep: tuple[Tensor, ...] = ()
         for index, branch in enumerate(self.branches):
             deep = deep + (branch(branches[index]),)
@@ -125,6 +130,7 @@ class Transition(nn.SequentialCell):
         self.num_before = len(before)
 
     def construct(self, branches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the next stage's branches."""
         led: tuple[Tensor, ...] = ()
         for index, cell in enumerate(self.cell_list):
             led = led + (cell(branches[min(index, self.num_before - 1)]),)
@@ -189,12 +195,13 @@ class HRNetV2(nn.Cell):
         branches = self.stage2(self.transition1((x,)))
         branches = self.stage3(self.transition2(branches))
         branches = self.stage4(self.transition3(branches))
-        joined = (branches[0],)
+        joined: tuple[Tensor, ...] = (branches[0],)
         for branch in branches[1:]:
             joined = joined + (self.resize(branch, branches[0]),)
         return ops.concat(joined, 1)
 
     def construct(self, image: Tensor) -> Tensor:
+        """Return the joined features of the four resolutions."""
         return self.extract(image)
 
 
@@ -232,4 +239,5 @@ class SegHRNet(HRNetV2):
         )
 
     def construct(self, image: Tensor) -> tuple[Tensor]:
+        """Return (logits,)."""
         return (self.last_layer(self.extract(image)),)

@@ -58,6 +58,7 @@ class SegHRNetOCR(HRNetV2):
         self.cls_head = conv(mid, num_classes, 1, bias=True)
 
     def construct(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (auxiliary logits, logits)."""
         features = self.extract(image)
         aux = self.aux_head(features)
         features = self.conv3x3_ocr(features)
