@@ -9,7 +9,8 @@ from mindspore.communication import get_group_size, get_rank, init
 
 from src.config.errors import UserError
 
-_LIMB_BITS = 20
+# A sum over up to 4096 ranks of 12-bit numbers is exact in float32.
+_LIMB_BITS, _NUM_LIMBS = 12, 5
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,16 @@ class Group:
         return self.rank == 0
 
     def sum_int64(self, array: np.ndarray) -> np.ndarray:
-        """Return the element-wise sum over all ranks of an int64 array of values in 0..2**60; every rank must call it.
+        """Return the element-wise sum over all ranks of an int64 array of values in 0..2**60 - 1; every rank must call it.
 
-        The CPU and Ascend back ends reduce float32 and int32 alone: the number travels as three limbs of 20 bits, whose sums over up to
-        2048 ranks fit int32.
+        The CPU back end reduces floats alone, so the numbers travel as limbs of 12 bits, whose sums over up to 4096 ranks float32 holds.
         """
         if self.size == 1:
             return array
         mask = (1 << _LIMB_BITS) - 1
-        limbs = np.stack([(array >> (_LIMB_BITS * i)) & mask for i in range(3)]).astype(np.int32)
+        limbs = np.stack([(array >> (_LIMB_BITS * i)) & mask for i in range(_NUM_LIMBS)]).astype(np.float32)
         summed = _SumOverRanks()(ms.Tensor(limbs)).asnumpy().astype(np.int64)
-        return sum(summed[i] << (_LIMB_BITS * i) for i in range(3))
+        return sum((summed[i] << (_LIMB_BITS * i) for i in range(_NUM_LIMBS)), np.zeros_like(array))
 
     def average_buffers(self, network: nn.Cell) -> None:
         """Give all ranks the mean of their batch norm statistics, so that they evaluate and save one and the same network."""

@@ -18,7 +18,10 @@ class WorkError(RuntimeError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in one line, with exit status 2."""
+    """Errors in one line, with exit status 2; words may stand before, between and behind the flags."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> Any:
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
@@ -40,7 +43,8 @@ def build_parser(description: str, groups: dict[str, Sequence[str]]) -> argparse
         description: first paragraph of --help.
         groups: title -> top-level keys of the schema, in the order of --help.
     """
-    parser = _Parser(description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    usage = "%(prog)s [--flag VALUE ...] [key.sub=value ...]"
+    parser = _Parser(usage=usage, description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
     parser.add_argument("words", nargs="*", metavar="key.sub=value", default=[], help="any other key, as in train.wd=0.0005 (docs/CONFIGURATION.md)")
     parser.add_argument(
         "--config", default=None, metavar="NAME|FILE", help=f"a preset ({', '.join(preset_names())}) or a YAML file; default {DEFAULT_PRESET}"

@@ -35,13 +35,15 @@ def plain_words() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def restored_mode() -> Iterator[None]:
-    mode = ms.get_context("mode")
+def pynative() -> Iterator[None]:
+    """Compiling takes seconds: only tests that are about it switch to GRAPH."""
+    before = ms.get_context("mode")
+    ms.set_context(mode=ms.PYNATIVE_MODE)
     yield
-    ms.set_context(mode=mode)
+    ms.set_context(mode=before)
 
 
 @pytest.fixture(params=["GRAPH", "PYNATIVE"])
-def mode(request: pytest.FixtureRequest, restored_mode: None) -> str:
+def mode(request: pytest.FixtureRequest, pynative: None) -> str:
     ms.set_context(mode=ms.GRAPH_MODE if request.param == "GRAPH" else ms.PYNATIVE_MODE)
     return request.param

@@ -1,3 +1,5 @@
+import functools
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -10,6 +12,13 @@ def masks(dropout: ChannelDropout, calls: int, batch: int = 4, channels: int = 2
     """Return (calls, batch, channels) of what ones become."""
     ones = Tensor(np.ones((batch, channels, 1, 1), np.float32))
     return np.stack([dropout(ones).asnumpy()[:, :, 0, 0] for _ in range(calls)])
+
+
+@functools.cache
+def long_run(rate: float) -> np.ndarray:
+    """Return which channels 64 calls keep; compiled, because that many calls are slow without."""
+    ms.set_context(mode=ms.GRAPH_MODE)
+    return masks(ChannelDropout(rate, seed=3).set_train(), 64) > 0
 
 
 def test_permute_is_exact_integer_arithmetic(mode):
@@ -53,7 +62,7 @@ def test_graph_and_pynative_give_the_same_masks_and_the_same_count():
 
 def test_statistics_of_the_masks():
     rate = 0.2
-    kept = masks(ChannelDropout(rate, seed=3).set_train(), 64) > 0  # 64 x 4 x 256 draws
+    kept = long_run(rate)  # 64 x 4 x 256 draws
     deviation = np.sqrt(rate * (1 - rate) / kept.size)
     assert abs(1 - kept.mean() - rate) < 4 * deviation
     # The number kept in each call is binomial: its variance over the calls is n * rate * (1 - rate), give or take sqrt(2 / 63) of it.
@@ -63,7 +72,7 @@ def test_statistics_of_the_masks():
 
 @pytest.mark.parametrize("axis", [0, 1, 2], ids=["calls", "pictures", "channels"])
 def test_neighbours_are_independent(axis):
-    kept = (masks(ChannelDropout(0.5, seed=3).set_train(), 64) > 0) - 0.5
+    kept = long_run(0.5) - 0.5
     for lag in (1, 2, 3):
         first, second = np.take(kept, range(kept.shape[axis] - lag), axis), np.take(kept, range(lag, kept.shape[axis]), axis)
         correlation = 4 * (first * second).mean()
