@@ -13,7 +13,11 @@ TINY_EXTRA = hrnet_extra(4, modules=(1, 1, 1), blocks=1, stem_blocks=1, stem_cha
 
 
 def _words(tree: dict[str, Any], prefix: str) -> list[str]:
-    return [word for key, value in tree.items() for word in (_words(value, f"{prefix}.{key}") if isinstance(value, dict) else [f"{prefix}.{key}={value}"])]
+    return [
+        word
+        for key, value in tree.items()
+        for word in (_words(value, f"{prefix}.{key}") if isinstance(value, dict) else [f"{prefix}.{key}={value}"])
+    ]
 
 
 TINY_WORDS = (

@@ -20,7 +20,9 @@ logger = logging.getLogger("ocrnet")
 
 # Layers of files that hold more than a segmentation network: ImageNet classifiers, and the optimizer state of MindSpore's own callbacks.
 _DROPPED_PREFIXES = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "accum.", "moments.", "stat.")
-_DROPPED_NAMES = frozenset({"global_step", "learning_rate", "momentum", "scale_sense", "current_iterator_step", "last_overflow_iterator_step"})
+_DROPPED_NAMES = frozenset(
+    {"global_step", "learning_rate", "momentum", "scale_sense", "current_iterator_step", "last_overflow_iterator_step"}
+)
 _CLASSIFIER_PREFIXES = ("aux_head.3.", "cls_head.", "last_layer.3.")
 _MIN_BACKBONE = 0.9
 
@@ -121,9 +123,7 @@ def _match(arrays: dict[str, np.ndarray], weights: dict[str, ms.Parameter]) -> L
     return report
 
 
-def _check_shapes(
-    path: Path, report: LoadReport, arrays: dict[str, np.ndarray], weights: dict[str, ms.Parameter], complete: bool
-) -> None:
+def _check_shapes(path: Path, report: LoadReport, arrays: dict[str, np.ndarray], weights: dict[str, ms.Parameter], complete: bool) -> None:
     for name in report.reinitialised:
         in_file, in_network = arrays[name].shape, tuple(weights[name].shape)
         differs_in_classes = name.startswith(_CLASSIFIER_PREFIXES) and in_file[1:] == in_network[1:]

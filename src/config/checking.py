@@ -58,9 +58,8 @@ def _check_value(dotted: str, value: Any, key: Key, source: str) -> Any:
     return _check_scalar(where, value, key.kind, key)
 
 
-def _check_scalar(where: str, value: Any, kind: type, key: Key) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and is_number:
+def _check_scalar(where: str, value: Any, kind: Any, key: Key) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UserError(f"{where} must be {kind.__name__}; got {value!r}")
@@ -84,20 +83,26 @@ def check_combinations(config: Any) -> None:
     _check_stages(config.model.extra)
     num_classes = config.dataset.num_classes
     if not num_classes <= config.dataset.ignore_label <= 255:
-        raise UserError(f"dataset.ignore_label must lie above the {num_classes} classes and fit a byte (255); got {config.dataset.ignore_label}")
+        raise UserError(
+            f"dataset.ignore_label must lie above the {num_classes} classes and fit a byte (255); got {config.dataset.ignore_label}"
+        )
     weights = config.loss.class_weights
     if weights is not None and len(weights) != num_classes:
         raise UserError(f"loss.class_weights has {len(weights)} values for dataset.num_classes {num_classes}")
     num_outputs = 2 if config.model.name == "seg_hrnet_ocr" else 1
     if len(config.loss.balance_weights) != num_outputs:
-        raise UserError(f"loss.balance_weights needs {num_outputs} values for model.name {config.model.name}; got {list(config.loss.balance_weights)}")
+        raise UserError(
+            f"loss.balance_weights needs {num_outputs} values for model.name {config.model.name}; got {list(config.loss.balance_weights)}"
+        )
     if config.model.ocr.dropout >= 1:
         raise UserError(f"model.ocr.dropout must be below 1; got {config.model.ocr.dropout}")
     low, high = config.train.scale_range
     if low > high:
         raise UserError(f"train.scale_range must be [smallest, largest]; got {[low, high]}")
     if any(step > side for step, side in zip(config.eval.stride, config.eval.window, strict=True)):
-        raise UserError(f"eval.stride {list(config.eval.stride)} is larger than eval.window {list(config.eval.window)}: pixels would be skipped")
+        raise UserError(
+            f"eval.stride {list(config.eval.stride)} is larger than eval.window {list(config.eval.window)}: pixels would be skipped"
+        )
     if config.device_target == "CPU" and config.amp_level in ("O2", "O3"):
         raise UserError(f"amp_level {config.amp_level} computes in fp16, which the CPU cannot; use amp_level O0 or auto")
     if config.device_target == "CPU" and config.sink_mode == "on":

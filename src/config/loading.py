@@ -99,4 +99,6 @@ def _parse_word(word: str) -> dict[str, Any]:
 
 
 def _plain(config: Any) -> dict[str, Any]:
-    return OmegaConf.to_container(config, resolve=True)
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return dict(values)

@@ -111,7 +111,9 @@ SCHEMA: dict[str, Any] = {
     },
     "eval": {
         "eval_list": Key("val.lst", str, "list of the validation pictures, in the data folder"),
-        "image_size": Key(None, [int], "height and width that the network sees at scale 1; None: the picture's own", minimum=1, length=2, optional=True),
+        "image_size": Key(
+            None, [int], "height and width that the network sees at scale 1; None: the picture's own", minimum=1, length=2, optional=True
+        ),
         "batch_size": Key(1, int, "pictures of equal size evaluated at once", minimum=1),
         "num_samples": Key(0, int, "use only the first pictures of the list; 0 uses all", minimum=0),
         "flip": Key(False, bool, "average with the mirrored picture"),

@@ -50,6 +50,7 @@ class NetworkWithLoss(nn.Cell):
         self.loss = loss
 
     def construct(self, image: ms.Tensor, label: ms.Tensor) -> ms.Tensor:
+        """Return the loss."""
         return self.loss(self.network(image), label)
 
 
@@ -90,6 +91,7 @@ class TrainStep(nn.Cell):
             self.sums = self.weights.clone(prefix="gradient_sum", init="zeros")
 
     def construct(self, image: ms.Tensor, label: ms.Tensor) -> ms.Tensor:
+        """Return the loss before the update."""
         loss = self.network(image, label)
         gradients = self.grad(self.network, self.weights)(image, label, ops.ones_like(loss) * self.loss_scale)
         gradients = self.reducer(gradients)

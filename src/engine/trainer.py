@@ -101,7 +101,9 @@ class Trainer:
         loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=self._last_step)
         logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, config.end_epoch)
         pictures = config.batchsize * group.size
-        reporter = Reporter(self.folder, first, self.epoch_steps, config.end_epoch, pictures, config.log_interval) if group.is_main else None
+        reporter = (
+            Reporter(self.folder, first, self.epoch_steps, config.end_epoch, pictures, config.log_interval) if group.is_main else None
+        )
         self.train_step.set_train()
         steps = run_steps(
             self.train_step,

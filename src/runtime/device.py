@@ -68,9 +68,8 @@ def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
             ms.set_context(device_id=device_id)
     except (RuntimeError, ValueError) as error:
         logger.debug("%s", error)
-        raise UserError(
-            f"--device_target {target}: this machine has no usable {target}; it {_INSTALL_HINTS.get(target, '')}, or add --device_target CPU"
-        ) from error
+        hint = _INSTALL_HINTS.get(target, "needs a working MindSpore: pip install -r requirements.txt")
+        raise UserError(f"--device_target {target}: this machine has no usable {target}; it {hint}, or add --device_target CPU") from error
     finally:
         ms_logger.setLevel(level)
 

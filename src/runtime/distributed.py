@@ -64,9 +64,8 @@ def join_group() -> Group:
     try:
         init()
     except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(
-            f"run_distribute=True: no process group ({' '.join(str(error).split())[:160]}); start with msrun, mpirun or a script of scripts/"
-        ) from error
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"run_distribute=True: no process group ({reason}); start the processes with msrun or mpirun") from error
     group = Group(get_rank(), get_group_size())
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=group.size)
     return group

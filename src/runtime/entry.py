@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from src.config.errors import UserError
@@ -36,7 +36,7 @@ def parse_boolean(text: str) -> bool:
     return values[text.lower()]
 
 
-def build_parser(description: str, groups: dict[str, Sequence[str]]) -> argparse.ArgumentParser:
+def build_parser(description: str, groups: Mapping[str, Sequence[str]]) -> argparse.ArgumentParser:
     """Return a parser with `--config`, a flag for each named top-level key, and `key.sub=value` words.
 
     Args:
@@ -45,9 +45,14 @@ def build_parser(description: str, groups: dict[str, Sequence[str]]) -> argparse
     """
     usage = "%(prog)s [--flag VALUE ...] [key.sub=value ...]"
     parser = _Parser(usage=usage, description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
-    parser.add_argument("words", nargs="*", metavar="key.sub=value", default=[], help="any other key, as in train.wd=0.0005 (docs/CONFIGURATION.md)")
     parser.add_argument(
-        "--config", default=None, metavar="NAME|FILE", help=f"a preset ({', '.join(preset_names())}) or a YAML file; default {DEFAULT_PRESET}"
+        "words", nargs="*", metavar="key.sub=value", default=[], help="any other key, as in train.wd=0.0005 (docs/CONFIGURATION.md)"
+    )
+    parser.add_argument(
+        "--config",
+        default=None,
+        metavar="NAME|FILE",
+        help=f"a preset ({', '.join(preset_names())}) or a YAML file; default {DEFAULT_PRESET}",
     )
     for title, names in groups.items():
         group = parser.add_argument_group(title)

@@ -48,7 +48,9 @@ def test_saved_config_repeats_the_run(tmp_path: Path) -> None:
 
 
 def _dotted(tree: dict, prefix: str = "") -> list[str]:
-    return [name for key, value in tree.items() for name in (_dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])]
+    return [
+        name for key, value in tree.items() for name in (_dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
+    ]
 
 
 def test_config_is_read_only() -> None:

@@ -32,7 +32,17 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_leaves_what_the_readme_lists(finished: Path) -> None:
-    for name in ("config.yaml", "train.log", "metrics.jsonl", "curves.png", "best.ckpt", "best.yaml", "last.ckpt", "last.state", "eval.json"):
+    for name in (
+        "config.yaml",
+        "train.log",
+        "metrics.jsonl",
+        "curves.png",
+        "best.ckpt",
+        "best.yaml",
+        "last.ckpt",
+        "last.state",
+        "eval.json",
+    ):
         assert (finished / name).stat().st_size > 0, name
     assert list((finished / "tb").glob("events.out.tfevents.*"))
     assert list((finished / "eval").glob("*.png"))

@@ -54,7 +54,8 @@ def test_defects_keep_their_traceback() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "target", "expected"), [("2.8.0", "CPU", None), ("2.9.0", "CPU", "AVX2"), ("2.10.0", "CPU", "AVX2"), ("2.10.0", "Ascend", None)]
+    ("version", "target", "expected"),
+    [("2.8.0", "CPU", None), ("2.9.0", "CPU", "AVX2"), ("2.10.0", "CPU", "AVX2"), ("2.10.0", "Ascend", None)],
 )
 def test_slow_mindspore_versions_get_avx2(version: str, target: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     values: dict[str, str] = {}

@@ -1,5 +1,4 @@
-"""HRNetV2-W18-small-v1 + OCR on CamVid, from random weights, for one hour on a CPU.
-"""
+"""HRNetV2-W18-small-v1 + OCR on CamVid, from random weights, for one hour on a CPU."""
 
 from src.config.hrnet import HRNET_W18_SMALL_V1
 

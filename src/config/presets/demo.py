@@ -1,5 +1,4 @@
-"""A small HRNetV2 + OCR on synthetic street scenes, for a laptop's CPU: what `bash scripts/quickstart.sh` trains.
-"""
+"""A small HRNetV2 + OCR on synthetic street scenes, for a laptop's CPU: what `bash scripts/quickstart.sh` trains."""
 
 from src.config.hrnet import HRNET_W18_SMALL_V1
 
