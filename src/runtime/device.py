@@ -59,19 +59,16 @@ def setup_runtime(config: Any) -> Runtime:
 
 
 def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
-    ms_logger = logging.getLogger("MindSpore")
-    level = ms_logger.level
-    ms_logger.setLevel(logging.CRITICAL)  # MindSpore prints paragraphs about missing libraries; the hint below says it in a line
+    logging.disable(logging.CRITICAL)  # MindSpore prints paragraphs about missing libraries; the hint below says it in a line
     try:
         ms.set_context(device_target=target)
         if target != "CPU" and not run_distribute:
             ms.set_context(device_id=device_id)
     except (RuntimeError, ValueError) as error:
-        logger.debug("%s", error)
         hint = _INSTALL_HINTS.get(target, "needs a working MindSpore: pip install -r requirements.txt")
         raise UserError(f"--device_target {target}: this machine has no usable {target}; it {hint}, or add --device_target CPU") from error
     finally:
-        ms_logger.setLevel(level)
+        logging.disable(logging.NOTSET)
 
 
 def choose_norm(runtime: Runtime, sync_bn: bool) -> type[nn.Cell]:

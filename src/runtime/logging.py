@@ -14,22 +14,22 @@ class _TqdmHandler(logging.Handler):
     """Print records above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        tqdm.write(self.format(record), file=sys.stdout)
 
 
 def setup_logging(rank: int = 0) -> logging.Logger:
-    """Send the project's records to stderr: all of them into a file or pipe, those without `extra={'bar': True}` onto a terminal.
+    """Send the project's records to stdout: all of them into a file or pipe, those without `extra={'bar': True}` onto a terminal.
 
-    Ranks other than 0 say warnings only.
+    stderr is left to errors and to the progress bar. Ranks other than 0 say warnings only.
     """
     logger = logging.getLogger(LOGGER_NAME)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     close_logging()
     handler = _TqdmHandler()
-    handler.setFormatter(logging.Formatter("%(message)s" if sys.stderr.isatty() else _FORMAT))
+    handler.setFormatter(logging.Formatter("%(message)s" if sys.stdout.isatty() else _FORMAT))
     handler.setLevel(logging.INFO if rank == 0 else logging.WARNING)
-    if sys.stderr.isatty():
+    if sys.stdout.isatty() and sys.stderr.isatty():
         handler.addFilter(lambda record: not getattr(record, "bar", False))
     logger.addHandler(handler)
     return logger

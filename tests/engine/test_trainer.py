@@ -146,7 +146,8 @@ def test_wrong_input_is_one_line_and_status_2(case: str, data: Path, tmp_path: P
     result = subprocess.run(command, capture_output=True, text=True, cwd=Path(train.__file__).parent, timeout=120)
     assert result.returncode == 2, result.stderr
     lines = result.stderr.strip().splitlines()
-    assert message in lines[-1]
+    assert len(lines) == 1, result.stderr
+    assert message in lines[0]
     assert "Traceback" not in result.stderr
     assert not output.exists()
 
