@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if checkpoint is None:
         raise UserError("--checkpoint_path is needed: the weights to evaluate (a .ckpt file)")
     flags.setdefault("output_path", str(Path(checkpoint).parent))
+    flags.setdefault("run_distribute", False)  # how it was trained does not tell how to evaluate
     config = load_config(arguments.config or config_for_checkpoint(checkpoint), flags, words)
     folder = Path(config.output_path)
     check_output(folder, new_run=False)
@@ -43,8 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from src.runtime.device import setup_runtime
     from src.runtime.logging import setup_logging
 
-    logger = setup_logging()
     runtime = setup_runtime(config)
+    logger = setup_logging(runtime.group.rank)
+    logger.info("%s", runtime)
     result = evaluate_weights(config, runtime, Path(checkpoint), folder)
     if runtime.group.is_main:
         logger.info("\n%s", format_table(result))

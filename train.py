@@ -10,9 +10,10 @@ Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, bes
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
-from src.config import load_config
+from src.config import UserError, load_config
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -24,6 +25,17 @@ FLAGS = {
 }
 
 
+NOT_WITH_RESUME = ("output_path", "checkpoint_path", "begin_epoch")
+
+
+def check_resume_flags(config: str | None, flags: dict[str, Any]) -> None:
+    """Refuse flags that --resume would have to ignore."""
+    given = ["config"] if config else []
+    given += [name for name in NOT_WITH_RESUME if name in flags]
+    if given:
+        raise UserError(f"--{given[0]} cannot be combined with --resume, which continues the run as it is in its folder")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, build, train, report; return the exit status."""
     parser = build_parser("Train a network; --config names the recipe.", FLAGS)
@@ -32,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags, words = split_arguments(arguments)
     source, resume = arguments.config, arguments.resume is not None
     if resume:
+        check_resume_flags(arguments.config, flags)
         source, flags["output_path"] = config_for_resume(Path(arguments.resume)), arguments.resume
     config = load_config(source, flags, words)
     folder = Path(config.output_path)
@@ -43,8 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from src.runtime.device import setup_runtime
     from src.runtime.logging import log_to_file, setup_logging
 
-    logger = setup_logging()
     runtime = setup_runtime(config)
+    logger = setup_logging(runtime.group.rank)
+    logger.info("%s", runtime)
     trainer = Trainer(config, runtime, folder, resume)
     if runtime.group.is_main:
         open_output(folder, config)

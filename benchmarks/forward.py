@@ -8,7 +8,6 @@ Both sides hold the same weights and take turns, forward by forward, so that wha
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measure import peak_mib, report
 from src.config import load_config
 from src.runtime.environment import prepare_environment
 
@@ -69,21 +69,6 @@ class TorchSide:
         self.process.stdin.close()
         self.process.wait()
         return np.load(self.output)
-
-
-def peak_mib() -> float:
-    """Return the largest resident memory that this process has had (VmHWM), MiB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def report(name: str, seconds: Sequence[float], batch: int, peak: float) -> float:
-    """Print one side's line and return its median seconds."""
-    median = statistics.median(seconds)
-    print(
-        f"{name:10} {1000 * median:9.1f} ms (best {1000 * min(seconds):.1f})  {batch / median:8.3f} img/s  peak {peak:7.0f} MiB", flush=True
-    )
-    return median
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -19,8 +19,12 @@ output_path=""
 while [ $# -gt 0 ]; do
   case "$1" in
     -h | --help) print_help "$0"; exit 0 ;;
-    --data_path) data_path="${2:?--data_path needs a folder}"; shift 2 ;;
-    --output_path) output_path="${2:?--output_path needs a folder}"; shift 2 ;;
+    --data_path | --output_path)
+      [ $# -ge 2 ] || fail "$1 needs a folder (see --help)"
+      # Absolute: everything below runs in the project's root.
+      declare "${1#--}=$(realpath -m -- "$2")"
+      shift 2
+      ;;
     *) fail "unknown argument '$1' (see --help)" ;;
   esac
 done
@@ -52,7 +56,13 @@ if [ "$name" = synthetic ]; then
   "$python" -m src.data.synthetic --data_path "$data_path" --num_train 240 --num_val 40 --size 256 512 --seed 1
 fi
 
-if grep -qs "training finished" "$output_path/train.log"; then
+if [ -f "$output_path/config.yaml" ] && ! grep -qxF "data_path: $data_path" "$output_path/config.yaml"; then
+  fail "$output_path holds a training on other data ($(grep '^data_path' "$output_path/config.yaml")); choose another --output_path"
+fi
+
+# The weights of the schedule's last epoch are always kept.
+total_epoch="$(sed -n 's/^total_epoch: //p' "$output_path/config.yaml" 2>/dev/null || true)"
+if [ -n "$total_epoch" ] && [ -f "$output_path/checkpoints/epoch_$(printf %04d "$total_epoch").ckpt" ]; then
   say "the training in $output_path is complete; remove the folder to train anew"
 elif [ -f "$output_path/last.state" ]; then
   say "going on with the training in $output_path"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
-VENV="${OCRNET_VENV:-$ROOT/.venv}"
+VENV="$(realpath -m -- "${OCRNET_VENV:-$ROOT/.venv}")"
 
 say() { printf '==> %s\n' "$*"; }
 
@@ -19,12 +19,12 @@ print_help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
 # $1: requirements file in the project's root.
 prepare_venv() {
   local requirements="$ROOT/$1" stamp="$VENV/.installed-$1" python="${PYTHON:-python3}"
-  if [ ! -x "$VENV/bin/python" ]; then
+  if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
     command -v "$python" >/dev/null || fail "no $python found; install Python 3.11 or set PYTHON"
     "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' \
       || fail "$("$python" --version) cannot run mindspore 2.8.0; install Python 3.10 or 3.11 and set PYTHON"
     say "making the virtual environment $VENV"
-    "$python" -m venv "$VENV"
+    "$python" -m venv --clear "$VENV" || fail "$python cannot make a virtual environment (on Debian: apt-get install python3-venv)"
   fi
   if ! cat "$ROOT"/requirements*.txt | cmp -s - "$stamp"; then
     say "installing $1"

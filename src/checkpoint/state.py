@@ -6,19 +6,16 @@ There is no hidden random state to keep: the order of pictures and their augment
 
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn
 
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 
 _PROGRESS_KEY = "__progress__"
-# The optimizer holds its schedule and momentum as parameters; both come from the configuration, which may be changed on resuming.
-_CONFIGURED = frozenset({"learning_rate", "momentum"})
 
 
 @dataclass
@@ -27,31 +24,38 @@ class Progress:
 
     Attributes:
         step: batches done since epoch 0, so also the number of the next batch.
+        layout: what the number of a batch means: pictures in the data set, batchsize, ranks, batches per update.
         best_miou: highest mIoU so far, -1 before the first evaluation.
         best_epoch: the epoch after which it was reached.
     """
 
     step: int = 0
+    layout: dict[str, int] = field(default_factory=dict)
     best_miou: float = -1.0
     best_epoch: int = 0
 
 
-def save_state(train_step: nn.Cell, progress: Progress, path: Path) -> None:
-    """Write all parameters of a training step and its progress, as an uncompressed numpy archive without pickles."""
-    arrays = {name: parameter.asnumpy() for name, parameter in _stateful(train_step).items()}
+def save_state(parameters: dict[str, ms.Parameter], progress: Progress, path: Path) -> None:
+    """Write a training step's state and its progress, as an uncompressed numpy archive without pickles."""
+    arrays = {name: parameter.asnumpy() for name, parameter in parameters.items()}
     arrays[_PROGRESS_KEY] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **arrays)
 
 
-def load_state(train_step: nn.Cell, path: Path) -> Progress:
-    """Restore all parameters of a training step; return the progress.
+def load_state(parameters: dict[str, ms.Parameter], layout: dict[str, int], path: Path) -> Progress:
+    """Restore a training step's state; return the progress.
 
     Raises:
-        UserError: if the state belongs to another network, optimizer or schedule.
+        UserError: if the state belongs to another network or optimizer, or counts its batches otherwise.
     """
     arrays, progress = _read(path)
-    parameters = _stateful(train_step)
+    for name, value in layout.items():
+        if progress.layout.get(name) != value:
+            raise UserError(
+                f"{path}: the run had {name} {progress.layout.get(name)}, now it is {value}, and its batches cannot be continued; "
+                "resume as it was, or start anew with --checkpoint_path"
+            )
     odd = sorted(set(arrays) ^ set(parameters))
     odd += [name for name, parameter in parameters.items() if name in arrays and tuple(parameter.shape) != arrays[name].shape]
     if odd:
@@ -62,10 +66,6 @@ def load_state(train_step: nn.Cell, path: Path) -> Progress:
     for name, parameter in parameters.items():
         parameter.set_data(ms.Tensor(arrays[name], parameter.dtype))
     return progress
-
-
-def _stateful(train_step: nn.Cell) -> dict[str, ms.Parameter]:
-    return {parameter.name: parameter for parameter in train_step.get_parameters() if parameter.name not in _CONFIGURED}
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:

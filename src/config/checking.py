@@ -1,6 +1,7 @@
 """Refuse unknown keys, wrong types and impossible combinations, in one line each."""
 
 import difflib
+import math
 from typing import Any
 
 from src.config.errors import UserError
@@ -65,8 +66,12 @@ def _check_scalar(where: str, value: Any, kind: Any, key: Key) -> Any:
         raise UserError(f"{where} must be {kind.__name__}; got {value!r}")
     if key.choices and value not in key.choices:
         raise UserError(f"{where} must be one of {', '.join(map(str, key.choices))}; got {value!r}")
-    if key.minimum is not None and not value >= key.minimum:
+    if kind is float and not math.isfinite(value):
+        raise UserError(f"{where} must be a finite number; got {value!r}")
+    if key.minimum is not None and value < key.minimum:
         raise UserError(f"{where} must be at least {key.minimum:g}; got {value!r}")
+    if key.maximum is not None and value > key.maximum:
+        raise UserError(f"{where} must be at most {key.maximum:g}; got {value!r}")
     return value
 
 
@@ -96,6 +101,7 @@ def check_combinations(config: Any) -> None:
         )
     if config.model.ocr.dropout >= 1:
         raise UserError(f"model.ocr.dropout must be below 1; got {config.model.ocr.dropout}")
+    _check_optimizer(config)
     low, high = config.train.scale_range
     if low > high:
         raise UserError(f"train.scale_range must be [smallest, largest]; got {[low, high]}")
@@ -109,15 +115,24 @@ def check_combinations(config: Any) -> None:
         raise UserError("sink_mode on needs a device queue, which the CPU lacks; use sink_mode off or auto")
 
 
+def _check_optimizer(config: Any) -> None:
+    if config.train.nesterov and config.train.opt_momentum == 0:
+        raise UserError("train.nesterov needs train.opt_momentum above 0")
+    if config.train.min_lr > config.lr:
+        raise UserError(f"train.min_lr {config.train.min_lr:g} is above lr {config.lr:g}")
+
+
 def _check_epochs(config: Any) -> None:
-    if not config.begin_epoch < config.end_epoch <= config.total_epoch:
+    end_epoch = config.total_epoch if config.end_epoch is None else config.end_epoch
+    if not config.begin_epoch < end_epoch <= config.total_epoch:
         raise UserError(
-            "epochs must satisfy begin_epoch < end_epoch <= total_epoch; "
-            f"got {config.begin_epoch}, {config.end_epoch}, {config.total_epoch}"
+            f"epochs must satisfy begin_epoch < end_epoch <= total_epoch; got {config.begin_epoch}, {end_epoch}, {config.total_epoch}"
         )
 
 
 def _check_stages(extra: Any) -> None:
+    if extra.STAGE1.NUM_MODULES != 1:
+        raise UserError(f"model.extra.STAGE1.NUM_MODULES must be 1, stage 1 has nothing to exchange; got {extra.STAGE1.NUM_MODULES}")
     for number in (1, 2, 3, 4):
         stage = extra[f"STAGE{number}"]
         if stage.NUM_BRANCHES != number:

@@ -29,9 +29,9 @@ def load_preset(name: str) -> dict[str, Any]:
     Raises:
         UserError: if there is no preset of that name.
     """
-    if name not in preset_names():
-        known = preset_names()
-        raise UserError(f"there is no preset '{name}'{nearest(name, known)}; presets: {', '.join(known)}")
+    known = preset_names()
+    if name not in known:
+        raise UserError(f"there is no preset '{name}'{nearest(str(name), known)}; presets: {', '.join(known)}")
     return importlib.import_module(f"src.config.presets.{name}").PRESET
 
 
@@ -58,12 +58,15 @@ def load_config(config: str | None = None, flags: dict[str, Any] | None = None, 
     checked = [check_tree(values, source) for source, values in layers]
     merged = OmegaConf.merge(defaults(), *checked)
     assert isinstance(merged, DictConfig)
-    if merged.end_epoch is None:
-        merged.end_epoch = merged.total_epoch
     check_combinations(merged)
     OmegaConf.set_struct(merged, True)
     OmegaConf.set_readonly(merged, True)
     return merged
+
+
+def last_epoch(config: Any) -> int:
+    """Return the epoch before which a run stops: end_epoch, or the schedule's length."""
+    return config.total_epoch if config.end_epoch is None else config.end_epoch
 
 
 def save_config(config: DictConfig, path: Path) -> None:
@@ -78,15 +81,16 @@ def to_yaml(config: DictConfig) -> str:
 
 def _read_yaml(path: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise UserError(f"--config {path}: expected 'key: value' lines, found {type(values).__name__}")
+        # Through OmegaConf, so that 1e-3 is a number as it is in key=value words (YAML 1.1 reads it as text).
+        return _plain(OmegaConf.create(text))
     except FileNotFoundError:
         raise UserError(f"--config {path}: no such file; give a YAML file or one of {', '.join(preset_names())}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"--config {path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"--config {path}: expected 'key: value' lines, found {type(values).__name__}")
-    # Through OmegaConf, so that 1e-3 is a number as it is in key=value words (YAML 1.1 reads it as text).
-    return _plain(OmegaConf.create(Path(path).read_text(encoding="utf-8")))
 
 
 def _parse_word(word: str) -> dict[str, Any]:

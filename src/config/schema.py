@@ -16,6 +16,7 @@ class Key:
         doc: one line for --help and the reference; names the unit where there is one.
         choices: the allowed values; empty allows all.
         minimum: smallest allowed value, of each element in a list.
+        maximum: largest allowed value, likewise.
         length: required number of elements of a list; 0 allows any.
         optional: None is allowed.
     """
@@ -25,6 +26,7 @@ class Key:
     doc: str
     choices: tuple = ()
     minimum: float | None = None
+    maximum: float | None = None
     length: int = 0
     optional: bool = False
 
@@ -72,9 +74,11 @@ SCHEMA: dict[str, Any] = {
         "scale_range": Key([0.5, 2.1], [float], "smallest and largest random scale", minimum=0.01, length=2),
         "scale_step": Key(0.1, float, "grid of the random scales; 0 draws from the whole range", minimum=0),
         "flip": Key(True, bool, "mirror pictures at random"),
-        "crop_max_class_ratio": Key(1.0, float, "draw a crop again (10 times) while one class covers more than this part", minimum=0),
+        "crop_max_class_ratio": Key(
+            1.0, float, "draw a crop again (10 times) while one class covers more than this part", minimum=0, maximum=1
+        ),
         "color": {
-            "probability": Key(0.0, float, "chance of each colour change; 0 turns all off", minimum=0),
+            "probability": Key(0.0, float, "chance of each colour change; 0 turns all off", minimum=0, maximum=1),
             "brightness_delta": Key(0.0, float, "largest amount added to 0..255 values", minimum=0),
             "brightness": Key(0.0, float, "largest change of the brightness factor 1", minimum=0),
             "contrast": Key(0.0, float, "largest change of the contrast factor 1", minimum=0),
@@ -90,14 +94,14 @@ SCHEMA: dict[str, Any] = {
             "initial backbone convolutions: N(0, 0.001), the same truncated, or He's normal",
             choices=("Normal", "TruncatedNormal", "HeNormal"),
         ),
-        "opt_momentum": Key(0.9, float, "SGD momentum", minimum=0),
+        "opt_momentum": Key(0.9, float, "SGD momentum", minimum=0, maximum=1),
         "nesterov": Key(False, bool, "Nesterov momentum"),
         "wd": Key(0.0005, float, "weight decay", minimum=0),
         "decay_norm_and_bias": Key(True, bool, "apply weight decay to batch norm and bias parameters too"),
         "schedule": Key("exp", str, "lr / exp(lr_power * step^2), polynomial, or cosine", choices=("exp", "poly", "cosine")),
         "min_lr": Key(0.0, float, "floor of the schedule", minimum=0),
         "warmup_steps": Key(0, int, "steps of linear warm-up", minimum=0),
-        "warmup_ratio": Key(0.1, float, "part of lr at which warm-up starts", minimum=0),
+        "warmup_ratio": Key(0.1, float, "part of lr at which warm-up starts", minimum=0, maximum=1),
         "accumulate_steps": Key(1, int, "batches whose gradients are averaged for one update", minimum=1),
         "clip_grad_norm": Key(0.0, float, "largest global gradient norm; 0 does not clip", minimum=0),
         "sync_bn": Key(True, bool, "synchronise batch norm over devices where the device can"),
@@ -148,10 +152,12 @@ SCHEMA: dict[str, Any] = {
         "loss_scale": Key(10.0, float, "factor on the loss against fp16 underflow; gradients are divided by it", minimum=1),
         "dynamic_loss_scale": Key(False, bool, "halve loss_scale on overflow, double it after 2000 good updates"),
         "use_weights": Key(True, bool, "weight classes by the data set's table"),
-        "class_weights": Key(None, [float], "a weight per class instead of the data set's table", minimum=0, optional=True),
+        "class_weights": Key(
+            None, [float], "a weight per class instead of the data set's table, with use_weights", minimum=0, optional=True
+        ),
         "balance_weights": Key([0.4, 1.0], [float], "weights of auxiliary and main loss", minimum=0),
         "use_ohem": Key(False, bool, "online hard example mining on the main output"),
-        "ohem_threshold": Key(0.9, float, "a pixel is hard while its true class has a lower probability", minimum=0),
+        "ohem_threshold": Key(0.9, float, "a pixel is hard while its true class has a lower probability", minimum=0, maximum=1),
         "ohem_keep": Key(131072, int, "keep at least so many pixels of a batch", minimum=1),
     },
 }

@@ -79,14 +79,6 @@ INFO = DatasetInfo(
 )
 
 
-def label_ids_to_train_ids(ignore_label: int = 255) -> np.ndarray:
-    """Return the (256,) uint8 table from values of labelIds files to train ids."""
-    table = np.full(256, ignore_label, np.uint8)
-    for label in TRAINED:
-        table[label.id] = label.train_id
-    return table
-
-
 class Cityscapes(BaseDataset):
     """Cityscapes with labelIds or labelTrainIds files.
 

@@ -1,5 +1,6 @@
-"""Look at a spread of labels before the graph compiles, so that a data set that cannot be learned from is refused at once."""
+"""Look at all labels before the graph compiles, so that a data set that cannot be learned from is refused at once."""
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,23 +12,30 @@ from src.data.pictures import read_index_label
 SHOWN = 5
 
 
-def check_labels(dataset: BaseDataset, limit: int = 32) -> int:
-    """Check the sizes and values of up to `limit` labels, evenly spread over the data set.
+def check_labels(
+    dataset: BaseDataset, indices: Sequence[int], workers: int = 2, progress: Callable[[int], object] = lambda _: None
+) -> None:
+    """Check the sizes and values of labels.
 
-    Returns:
-        How many were checked.
+    Args:
+        dataset: pictures and labels.
+        indices: which to look at.
+        workers: number of reading threads.
+        progress: called with 1 after each label.
 
     Raises:
         UserError: one line that names up to 5 bad files, or says that all labels are 0/255 masks.
     """
-    indices = np.unique(np.linspace(0, len(dataset) - 1, min(limit, len(dataset))).astype(int)).tolist()
-    with ThreadPoolExecutor(2) as pool:
-        problems = [text for text in pool.map(lambda index: _problem(dataset, index), indices) if text]
+    problems = []
+    with ThreadPoolExecutor(workers, thread_name_prefix="label-reader") as pool:
+        for problem in pool.map(lambda index: _problem(dataset, index), indices):
+            progress(1)
+            if problem:
+                problems.append(problem)
     if problems:
         more = f" | and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise UserError(f"{len(problems)} of {len(indices)} labels looked at are wrong: " + " | ".join(problems[:SHOWN]) + more)
     _refuse_masks(dataset, indices[:8])
-    return len(indices)
 
 
 def _problem(dataset: BaseDataset, index: int) -> str:
@@ -39,7 +47,7 @@ def _problem(dataset: BaseDataset, index: int) -> str:
     return ""
 
 
-def _refuse_masks(dataset: BaseDataset, indices: list[int]) -> None:
+def _refuse_masks(dataset: BaseDataset, indices: Sequence[int]) -> None:
     """Refuse 0/255 masks: 255 is the usual ignore label, so nothing but class 0 would be learned."""
     values: set[int] = set()
     for index in indices:

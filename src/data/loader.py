@@ -15,18 +15,13 @@ from omegaconf import DictConfig
 
 from src.config.errors import UserError
 from src.data import camvid, cityscapes
-from src.data.basedataset import BaseDataset, DatasetInfo
+from src.data.basedataset import BaseDataset
 from src.data.transforms import TrainTransform
 
 LOG = logging.getLogger("ocrnet")
 DATASETS: dict[str, type[BaseDataset]] = {"Cityscapes": cityscapes.Cityscapes, "CamVid": camvid.CamVid}
 # MindSpore hands on a worker's exception as a RuntimeError with a traceback in its text.
 READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
-
-
-def dataset_info(name: str) -> DatasetInfo:
-    """Return class names, palette and weights of the data set `dataset.name`."""
-    return DATASETS[name].info
 
 
 def build_dataset(config: DictConfig, split: str) -> BaseDataset:
@@ -185,7 +180,7 @@ class EvalSample:
     label: np.ndarray
 
 
-def iterate_eval(dataset: BaseDataset, config: DictConfig, *, rank: int = 0, world: int = 1, limit: int = 0) -> Iterator[EvalSample]:
+def iterate_eval(dataset: BaseDataset, config: DictConfig, *, rank: int = 0, world: int = 1) -> Iterator[EvalSample]:
     """Yield the samples rank, rank + world, ... in order, reading a few ahead.
 
     Args:
@@ -193,12 +188,11 @@ def iterate_eval(dataset: BaseDataset, config: DictConfig, *, rank: int = 0, wor
         config: reads `workers`, the number of reading threads and of samples held ahead.
         rank: number of this process among `world`.
         world: number of processes that share the data set.
-        limit: only the first samples of the data set; 0 is all.
 
     Raises:
         UserError: as `dataset.read` does, at the sample that cannot be read.
     """
-    indices = iter(range(rank, min(limit, len(dataset)) if limit else len(dataset), world))
+    indices = iter(range(rank, len(dataset), world))
     num_ahead = min(config.workers, 4)
 
     def read(index: int) -> EvalSample:

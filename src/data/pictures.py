@@ -11,6 +11,8 @@ from PIL import Image
 from src.config.errors import UserError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# What Pillow and our own look at a PNG's header raise for files that are damaged or no pictures.
+UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError)
 LABEL_MODES = ("L", "P", "1")
 
 # top, left, bottom, right in pixels; bottom and right are exclusive
@@ -26,7 +28,7 @@ def picture_size_hw(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             return picture.height, picture.width
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
 
 
@@ -48,7 +50,7 @@ def read_image(path: Path, box: Box | None = None) -> np.ndarray:
         if picture.mode != "RGB":
             picture = picture.convert("RGB")
         return _pixels(picture, box)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: the picture cannot be read: {_reason(error)}; replace the file or take it off the list") from None
 
 
@@ -70,7 +72,7 @@ def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
         label = _pixels(picture, box)
     except UserError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: the label cannot be read: {_reason(error)}; replace the file or take it off the list") from None
     return label.astype(np.uint8) if label.dtype != np.uint8 else label
 
@@ -79,7 +81,7 @@ def _open(path: Path, box: Box | None) -> Image.Image:
     """Return the picture with at least the rows of the box decodable; nothing is decoded yet."""
     data = path.read_bytes()
     if data.startswith(PNG_SIGNATURE):
-        if b"IEND" not in data[-64:]:
+        if data.rfind(b"IEND") < 0:
             raise OSError("the file is truncated")
         if box is not None:
             data = _first_png_rows(data, box[2])

@@ -9,10 +9,13 @@ from mindspore import nn
 from src.checkpoint.run_folder import STATE_FILE, config_beside
 from src.checkpoint.state import Progress, save_state
 from src.checkpoint.weights import save_weights
+from src.config.loading import last_epoch
 from src.data.basedataset import BaseDataset
-from src.data.loader import iterate_eval
+from src.data.label_check import check_labels
+from src.data.loader import build_dataset, iterate_eval
 from src.engine.evaluator import EvalResult, evaluate, format_table
 from src.engine.progress import show_progress
+from src.engine.train_step import TrainStep
 from src.inference.predictor import Predictor
 from src.runtime.distributed import Group
 
@@ -34,14 +37,14 @@ class CheckpointKeeper:
         """Write best.ckpt."""
         save_weights(network, self._folder / "best.ckpt", self._config)
 
-    def save_last(self, network: nn.Cell, train_step: nn.Cell, progress: Progress) -> None:
+    def save_last(self, network: nn.Cell, train_step: TrainStep, progress: Progress) -> None:
         """Write last.state, then last.ckpt; resuming reads the state alone, so that a kill between the two does no harm."""
-        save_state(train_step, progress, self._folder / STATE_FILE)
+        save_state(train_step.state(), progress, self._folder / STATE_FILE)
         save_weights(network, self._folder / "last.ckpt", self._config)
 
     def save_epoch(self, network: nn.Cell, epoch: int) -> None:
         """Write a numbered weight file where one is due and remove the oldest ones over the limit."""
-        if epoch % self._config.save_checkpoint_epochs and epoch != self._config.end_epoch:
+        if epoch % self._config.save_checkpoint_epochs and epoch != last_epoch(self._config):
             return
         folder = self._folder / "checkpoints"
         folder.mkdir(exist_ok=True)
@@ -65,7 +68,7 @@ class EvalCallback:
 
     def is_due(self, epoch: int) -> bool:
         """Whether to evaluate after this epoch, counted from 1."""
-        return epoch % self._config.eval_interval == 0 or epoch == self._config.end_epoch
+        return epoch % self._config.eval_interval == 0 or epoch == last_epoch(self._config)
 
     def run(self) -> EvalResult:
         """Evaluate on the validation set; log the table; write eval.json and pictures."""
@@ -75,17 +78,31 @@ class EvalCallback:
         return result
 
 
+def checked_dataset(config: Any, split: str, group: Group) -> BaseDataset:
+    """Return a data set whose labels have all been looked at, each rank at its share.
+
+    Raises:
+        UserError: naming the labels that cannot be learned from.
+    """
+    dataset = build_dataset(config, split)
+    indices = range(group.rank, len(dataset), group.size)
+    with show_progress(len(indices), f"checking {split} labels", "label", enabled=group.is_main) as bar:
+        check_labels(dataset, indices, config.workers, bar.update)
+    return dataset
+
+
 def evaluate_network(config: Any, predictor: Predictor, dataset: BaseDataset, group: Group, folder: Path) -> EvalResult:
     """Evaluate with the configuration's protocol; ranks share the pictures and sum the confusion matrix."""
-    samples = iterate_eval(dataset, config, rank=group.rank, world=group.size)
-    return evaluate(
-        predictor,
-        show_progress(samples, len(dataset) // group.size, "evaluating", "img", enabled=group.is_main),
-        info=dataset.info,
-        ignore_label=config.dataset.ignore_label,
-        batch_size=config.eval.batch_size,
-        output_dir=folder,
-        overlays=config.eval.overlays,
-        sum_matrix=group.sum_int64,
-        is_main=group.is_main,
-    )
+    with show_progress(len(dataset) // group.size, "evaluating", "img", enabled=group.is_main) as bar:
+        return evaluate(
+            predictor,
+            iterate_eval(dataset, config, rank=group.rank, world=group.size),
+            info=dataset.info,
+            ignore_label=config.dataset.ignore_label,
+            batch_size=config.eval.batch_size,
+            output_dir=folder,
+            overlays=config.eval.overlays,
+            sum_matrix=group.sum_int64,
+            is_main=group.is_main,
+            progress=bar.update,
+        )

@@ -4,16 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from src.checkpoint.weights import load_weights
-from src.data.label_check import check_labels
-from src.data.loader import build_dataset
-from src.engine.callback import evaluate_network
+from src.engine.callback import checked_dataset, evaluate_network
 from src.engine.evaluator import EvalResult
 from src.engine.precision import apply_amp
 from src.inference.predictor import Predictor
 from src.models.builder import build_network
 from src.runtime.device import Runtime
-
-NUM_CHECKED_LABELS = 32
 
 
 def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Path) -> EvalResult:
@@ -28,8 +24,7 @@ def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Pa
     Raises:
         UserError: if data or weights do not fit.
     """
-    dataset = build_dataset(config, "val")
-    check_labels(dataset, NUM_CHECKED_LABELS)
+    dataset = checked_dataset(config, "val", runtime.group)
     network = build_network(config)
     load_weights(network, checkpoint, complete=True)
     predictor = Predictor.from_config(apply_amp(network, runtime.amp_level), config)

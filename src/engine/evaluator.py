@@ -23,8 +23,6 @@ SumArray = Callable[[np.ndarray], np.ndarray]
 class LabelPredictor(Protocol):
     """What evaluation needs of `src.inference.predictor.Predictor`."""
 
-    num_classes: int
-
     @property
     def protocol(self) -> dict[str, Any]:
         """What decides the numbers, JSON types."""
@@ -98,7 +96,7 @@ def evaluate(
         overlays: number of pictures to paint into eval/, the first ones of the main rank.
         sum_matrix: sum of an int64 array over all ranks; every rank calls it equally often.
         is_main: this rank writes the files.
-        progress: called with the number of pictures that this rank has done.
+        progress: called after each batch with the number of its pictures.
 
     Raises:
         UserError: if there are no pictures, a label is missing or holds values of no class, or a file cannot be written.
@@ -115,7 +113,7 @@ def evaluate(
                 _write_panel(pictures_dir, sample, prediction, info)
             done += 1
         if progress:
-            progress(done)
+            progress(len(batch))
     total = ConfusionMatrix(len(info.class_names), ignore_label)
     total.merge(sum_matrix(confusion.matrix))
     images = int(sum_matrix(np.array([done], np.int64))[0])
@@ -142,7 +140,7 @@ def _equal_sized_batches(samples: Iterable[EvalSample], batch_size: int) -> Iter
 
 def _count(confusion: ConfusionMatrix, sample: EvalSample, prediction: np.ndarray) -> None:
     if sample.label is None:
-        raise UserError(f"{sample.name}: evaluation needs a label; predict.py works without")
+        raise UserError(f"{sample.name}: evaluation needs a label")
     try:
         confusion.update(prediction, sample.label)
     except ValueError as error:

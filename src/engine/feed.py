@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import mindspore as ms
@@ -24,41 +25,53 @@ class Outcome(NamedTuple):
     data_seconds: float
 
 
-def run_steps(train_step: nn.Cell, loader: Any, *, steps_per_epoch: int, log_interval: int, sink_mode: bool) -> Iterator[Outcome]:
-    """Train on every batch of a loader, yielding after each bundle of steps.
+def host_steps(train_step: nn.Cell, loader: Any) -> Iterator[Outcome]:
+    """Train on every batch of a loader, fetched from the host one by one.
 
     Args:
         train_step: Cell (image, label) -> loss.
         loader: a MindSpore data set of (image, label) batches.
-        steps_per_epoch: batches of an epoch; no bundle reaches over its end.
-        log_interval: upper limit of a bundle.
-        sink_mode: bundles through the device's queue; otherwise single steps from the host.
+
+    Raises:
+        UserError: what is wrong with a picture or label, as the reader said it.
     """
-    if sink_mode:
-        return _sink_steps(train_step, loader, sink_size(steps_per_epoch, log_interval))
-    return _host_steps(train_step, loader)
-
-
-def sink_size(steps_per_epoch: int, limit: int) -> int:
-    """Return the largest number of steps up to `limit` that divides an epoch, so that bundles end with it."""
-    return max(size for size in range(1, min(limit, steps_per_epoch) + 1) if steps_per_epoch % size == 0)
-
-
-def _host_steps(train_step: nn.Cell, loader: Any) -> Iterator[Outcome]:
     batches = loader.create_tuple_iterator(num_epochs=1)
     while True:
         start = time.perf_counter()
-        try:
+        with _reader_errors():
             batch = next(batches, None)
-        except RuntimeError as error:
-            raise (reader_error(error) or error) from None
         if batch is None:
             return
         waited = time.perf_counter() - start
         yield Outcome(1, float(train_step(*batch).asnumpy()), waited)
 
 
-def _sink_steps(train_step: nn.Cell, loader: Any, size: int) -> Iterator[Outcome]:
-    sink = ms.data_sink(train_step, loader, sink_size=size)
-    for _ in range(loader.get_dataset_size() // size):
-        yield Outcome(size, float(sink().asnumpy()), 0.0)
+def sink_steps(train_step: nn.Cell, loader: Any, steps_per_epoch: int, bundle: int) -> Iterator[Outcome]:
+    """Train on every batch of a loader, through the device's queue.
+
+    Args:
+        train_step: Cell (image, label) -> loss.
+        loader: a MindSpore data set of whole epochs of (image, label) batches.
+        steps_per_epoch: batches of an epoch; no bundle reaches over its end.
+        bundle: steps between two looks at the loss; in between the host runs ahead of the device.
+
+    Raises:
+        UserError: what is wrong with a picture or label, as the reader said it.
+    """
+    sink = ms.data_sink(train_step, loader, sink_size=1)
+    for _ in range(loader.get_dataset_size() // steps_per_epoch):
+        for first in range(0, steps_per_epoch, bundle):
+            size = min(bundle, steps_per_epoch - first)
+            with _reader_errors():
+                losses = [sink() for _ in range(size)]
+                loss = float(losses[-1].asnumpy())
+            yield Outcome(size, loss, 0.0)
+
+
+@contextmanager
+def _reader_errors() -> Iterator[None]:
+    """Turn what MindSpore makes of a reader's exception back into the one line that the reader said."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise (reader_error(error) or error) from None

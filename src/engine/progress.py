@@ -2,18 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterable
-from typing import TypeVar
 
 from tqdm import tqdm
 
-T = TypeVar("T")
 
-
-def show_progress(items: Iterable[T], total: int, title: str, unit: str, enabled: bool = True) -> Iterable[T]:
-    """Yield the items behind a short-lived bar with time left; nothing is shown where stderr is no terminal."""
+def show_progress(total: int, title: str, unit: str, enabled: bool = True) -> tqdm:
+    """Return a short-lived bar with time left, to be used in a `with` block; it shows nothing where stderr is no terminal."""
     shown = enabled and sys.stderr.isatty()
-    return tqdm(items, total=total, desc=title, unit=unit, disable=not shown, dynamic_ncols=True, leave=False)
+    return tqdm(total=total, desc=title, unit=unit, disable=not shown, dynamic_ncols=True, leave=False)
 
 
 class ProgressBar:

@@ -70,7 +70,7 @@ class TrainStep(nn.Cell):
 
     def __init__(self, network: nn.Cell, optimizer: nn.Optimizer, options: StepOptions, world: int = 1) -> None:
         super().__init__(auto_prefix=False)
-        self.network = network
+        self.network = network.set_grad()  # without it PYNATIVE mode runs forward twice, once for the loss and once for the gradient
         self.optimizer = optimizer
         self.weights = optimizer.parameters
         self.grad = ops.GradOperation(get_by_list=True, sens_param=True)
@@ -89,6 +89,14 @@ class TrainStep(nn.Cell):
         self.num_accumulated = _counter("num_accumulated", 0, ms.int32)
         if self.accumulate > 1:
             self.sums = self.weights.clone(prefix="gradient_sum", init="zeros")
+
+    def state(self) -> dict[str, ms.Parameter]:
+        """Return what resuming restores: all parameters but those that the configuration gives, which may be changed on resuming.
+
+        These are the optimizer's schedule and momentum, and a fixed loss scale.
+        """
+        configured = {"learning_rate", "momentum"} | (set() if self.dynamic else {"loss_scale"})
+        return {parameter.name: parameter for parameter in self.get_parameters() if parameter.name not in configured}
 
     def construct(self, image: ms.Tensor, label: ms.Tensor) -> ms.Tensor:
         """Return the loss before the update."""

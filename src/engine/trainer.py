@@ -5,14 +5,16 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from src.checkpoint.run_folder import STATE_FILE
 from src.checkpoint.state import Progress, load_state
 from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
-from src.data.label_check import check_labels
-from src.data.loader import build_dataset, build_train_loader, steps_per_epoch
-from src.engine.callback import CheckpointKeeper, EvalCallback
-from src.engine.feed import Outcome, run_steps
+from src.config.loading import last_epoch
+from src.data.loader import build_train_loader, steps_per_epoch
+from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset
+from src.engine.feed import Outcome, host_steps, sink_steps
 from src.engine.optimizer import build_optimizer
 from src.engine.precision import apply_amp
 from src.engine.reporter import Reporter
@@ -24,8 +26,6 @@ from src.runtime.device import Runtime, choose_norm
 from src.runtime.entry import WorkError
 
 logger = logging.getLogger("ocrnet")
-
-NUM_CHECKED_LABELS = 32
 
 
 class Trainer:
@@ -46,11 +46,12 @@ class Trainer:
 
     def __init__(self, config: Any, runtime: Runtime, folder: Path, resume: bool = False) -> None:
         self.config, self.runtime, self.folder = config, runtime, folder
-        self.dataset = _checked_dataset(config, "train")
-        val_dataset = _checked_dataset(config, "val") if config.eval_callback else None
+        self.dataset = checked_dataset(config, "train", runtime.group)
+        val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
         self.network = self._build_network(resume)
-        self.rates = learning_rates(config, self._updates(config.total_epoch * self.epoch_steps))
+        total_steps = config.total_epoch * self.epoch_steps
+        self.rates = learning_rates(config, max(1, total_steps // config.train.accumulate_steps))
         self.train_step = self._build_train_step()
         self.progress = self._start(resume)
         self.keeper = CheckpointKeeper(config, folder)
@@ -70,22 +71,26 @@ class Trainer:
         return TrainStep(network_with_loss, optimizer, StepOptions.from_config(self.config), self.runtime.group.size)
 
     def _start(self, resume: bool) -> Progress:
+        config = self.config
+        layout = {
+            "training pictures": len(self.dataset),
+            "batchsize": config.batchsize,
+            "ranks": self.runtime.group.size,
+            "train.accumulate_steps": config.train.accumulate_steps,
+        }
         if resume:
-            progress = load_state(self.train_step, self.folder / STATE_FILE)
+            progress = load_state(self.train_step.state(), layout, self.folder / STATE_FILE)
         else:
-            progress = Progress(step=self.config.begin_epoch * self.epoch_steps)
+            progress = Progress(step=config.begin_epoch * self.epoch_steps, layout=layout)
             global_step = self.train_step.optimizer.global_step
-            global_step.set_data(global_step + self._updates(progress.step))
+            global_step.set_data(global_step + progress.step // config.train.accumulate_steps)
         if progress.step >= self._last_step:
-            raise UserError(f"{self.folder}: training already reached epoch {self.config.end_epoch}; give a larger --end_epoch to go on")
+            raise UserError(f"{self.folder}: training already reached epoch {last_epoch(config)}; give a larger --end_epoch to go on")
         return progress
 
     @property
     def _last_step(self) -> int:
-        return self.config.end_epoch * self.epoch_steps
-
-    def _updates(self, steps: int) -> int:
-        return -(-steps // self.config.train.accumulate_steps)
+        return last_epoch(self.config) * self.epoch_steps
 
     def run(self) -> Progress:
         """Train from where progress stands to the end of epoch `end_epoch`.
@@ -99,19 +104,16 @@ class Trainer:
         config, group = self.config, self.runtime.group
         first = self.progress.step
         loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=self._last_step)
-        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, config.end_epoch)
+        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, last_epoch(config))
         pictures = config.batchsize * group.size
         reporter = (
-            Reporter(self.folder, first, self.epoch_steps, config.end_epoch, pictures, config.log_interval) if group.is_main else None
+            Reporter(self.folder, first, self.epoch_steps, last_epoch(config), pictures, config.log_interval) if group.is_main else None
         )
         self.train_step.set_train()
-        steps = run_steps(
-            self.train_step,
-            loader,
-            steps_per_epoch=self.epoch_steps,
-            log_interval=config.log_interval,
-            sink_mode=self.runtime.sink_mode,
-        )
+        if self.runtime.sink_mode:
+            steps = sink_steps(self.train_step, loader, self.epoch_steps, config.log_interval)
+        else:
+            steps = host_steps(self.train_step, loader)
         try:
             for outcome in steps:
                 self._after_steps(outcome, reporter)
@@ -146,27 +148,24 @@ class Trainer:
         if reporter:
             reporter.epoch(epoch, self._skipped(), float(self.train_step.loss_scale.asnumpy()))
         self.runtime.group.average_buffers(self.network)
-        if self.evaluator and self.evaluator.is_due(epoch):
-            self._evaluate(epoch, reporter)
         if reporter:
             self.keeper.save_epoch(self.network, epoch)
             self.keeper.save_last(self.network, self.train_step, self.progress)
+        if self.evaluator and self.evaluator.is_due(epoch):
+            self._evaluate(epoch, reporter)
+        if reporter:
             reporter.draw()
             reporter.start_epoch()
 
     def _evaluate(self, epoch: int, reporter: Reporter | None) -> None:
         assert self.evaluator is not None
         result = self.evaluator.run()
-        miou = float(result.scores.miou)
+        miou = float(np.nan_to_num(result.scores.miou))  # nan: no label has any class
         if reporter:
             reporter.evaluation(self.progress.step, epoch, miou, result.seconds)
         if miou > self.progress.best_miou:
             self.progress.best_miou, self.progress.best_epoch = miou, epoch
             if reporter:
                 self.keeper.save_best(self.network)
-
-
-def _checked_dataset(config: Any, split: str) -> Any:
-    dataset = build_dataset(config, split)
-    check_labels(dataset, NUM_CHECKED_LABELS)
-    return dataset
+                # Again, with the best mIoU: the state was saved before, so that a failing evaluation loses no epoch.
+                self.keeper.save_last(self.network, self.train_step, self.progress)

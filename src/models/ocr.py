@@ -32,9 +32,11 @@ class SpatialGather(nn.Cell):
         batch, channels, _, _ = ops.shape(features)
         num_classes = ops.shape(logits)[1]
         masks = logits.reshape((batch, num_classes, -1)).astype(ms.float32)  # (B, K, HW)
-        masks = ops.softmax(masks, 2).astype(features.dtype)
-        pixels = features.reshape((batch, channels, -1))  # (B, C, HW)
-        return ops.expand_dims(self.weigh(pixels, masks), 3)  # (B, C, K, 1)
+        masks = ops.softmax(masks, 2)
+        # In float32: each mask sums to 1 over all pixels, so that its values would be subnormal in float16.
+        pixels = features.reshape((batch, channels, -1)).astype(ms.float32)  # (B, C, HW)
+        regions = self.weigh(pixels, masks).astype(features.dtype)
+        return ops.expand_dims(regions, 3)  # (B, C, K, 1)
 
 
 class QueryPool(nn.Cell):

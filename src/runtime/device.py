@@ -37,6 +37,10 @@ class Runtime:
     amp_level: str
     sink_mode: bool
 
+    def __str__(self) -> str:
+        feed = "device queue" if self.sink_mode else "host"
+        return f"device: {self.device_target}, precision: {self.amp_level}, batches from: {feed}, ranks: {self.group.size}"
+
 
 def setup_runtime(config: Any) -> Runtime:
     """Set device, mode, process group and seeds from the configuration.
@@ -54,7 +58,6 @@ def setup_runtime(config: Any) -> Runtime:
     random.seed(config.seed)
     amp_level = _AMP_LEVELS[target] if config.amp_level == "auto" else config.amp_level
     sink_mode = config.sink_mode == "on" or (config.sink_mode == "auto" and target != "CPU")
-    logger.info("device: %s, mode: %s, precision: %s, ranks: %d", target, config.mode, amp_level, group.size)
     return Runtime(target, group, amp_level, sink_mode)
 
 

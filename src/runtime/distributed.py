@@ -1,5 +1,6 @@
 """The process group: rank, size, and sums over ranks."""
 
+import functools
 from dataclasses import dataclass
 
 import mindspore as ms
@@ -34,16 +35,20 @@ class Group:
             return array
         mask = (1 << _LIMB_BITS) - 1
         limbs = np.stack([(array >> (_LIMB_BITS * i)) & mask for i in range(_NUM_LIMBS)]).astype(np.float32)
-        summed = _SumOverRanks()(ms.Tensor(limbs)).asnumpy().astype(np.int64)
+        summed = _sum_over_ranks()(ms.Tensor(limbs)).asnumpy().astype(np.int64)
         return sum((summed[i] << (_LIMB_BITS * i) for i in range(_NUM_LIMBS)), np.zeros_like(array))
 
     def average_buffers(self, network: nn.Cell) -> None:
         """Give all ranks the mean of their batch norm statistics, so that they evaluate and save one and the same network."""
         if self.size == 1:
             return
-        for parameter in network.get_parameters():
-            if parameter.name.endswith(("moving_mean", "moving_variance")):
-                parameter.set_data(_SumOverRanks()(ms.Tensor(parameter.asnumpy())) / self.size)
+        buffers = [parameter for parameter in network.get_parameters() if parameter.name.endswith(("moving_mean", "moving_variance"))]
+        # One vector, one reduction: hundreds of small ones cost more than the numbers.
+        vector = np.concatenate([buffer.asnumpy() for buffer in buffers])
+        mean = _sum_over_ranks()(ms.Tensor(vector)).asnumpy() / np.float32(self.size)
+        ends = np.cumsum([buffer.size for buffer in buffers])
+        for buffer, values in zip(buffers, np.split(mean, ends[:-1]), strict=True):
+            buffer.set_data(ms.Tensor(values, buffer.dtype))
 
 
 class _SumOverRanks(nn.Cell):
@@ -53,6 +58,12 @@ class _SumOverRanks(nn.Cell):
 
     def construct(self, array: ms.Tensor) -> ms.Tensor:
         return self.all_reduce(array)
+
+
+@functools.cache
+def _sum_over_ranks() -> nn.Cell:
+    """Return the one reduction of this process: each new Cell would be compiled anew."""
+    return _SumOverRanks()
 
 
 def join_group() -> Group:

@@ -77,7 +77,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     """Call an entry script's main; turn what a user can mend into one line on stderr and status 2, failed work into status 1."""
     try:
         return main(argv)
-    except (UserError, FileNotFoundError, PermissionError) as error:
+    except (UserError, OSError) as error:  # OSError: a disk that is full or read-only, a file that vanished
         return _complain(error, EXIT_USER)
     except WorkError as error:
         return _complain(error, EXIT_FAILED)

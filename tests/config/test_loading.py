@@ -7,6 +7,7 @@ import yaml
 
 from src.config import UserError, load_config, preset_names, save_config
 from src.config.hrnet import HRNET_W18_SMALL_V1, HRNET_W48
+from src.config.loading import last_epoch
 from src.config.schema import flatten
 
 
@@ -23,7 +24,7 @@ def test_every_preset_is_valid_and_documented(name: str) -> None:
     import importlib
 
     config = load_config(name)
-    assert config.end_epoch == config.total_epoch
+    assert last_epoch(config) == config.total_epoch
     doc = importlib.import_module(f"src.config.presets.{name}").__doc__ or ""
     for word in ("Expected", "Device and time", "Command", "arXiv"):
         assert word in doc, f"preset {name} does not say {word}"
@@ -70,7 +71,12 @@ def test_config_is_read_only() -> None:
         ("batchsize=2.5", "'batchsize' must be int; got 2.5"),
         ("batchsize=True", "'batchsize' must be int; got True"),
         ("batchsize=0", "at least 1"),
-        ("lr=.nan", "at least 0"),
+        ("lr=.nan", "must be a finite number"),
+        ("lr=.inf", "must be a finite number"),
+        ("train.opt_momentum=3", "at most 1"),
+        ("train.color.probability=7", "at most 1"),
+        ("train.min_lr=1", "train.min_lr 1 is above lr"),
+        ("model.extra.STAGE1.NUM_MODULES=5", "STAGE1.NUM_MODULES must be 1"),
         ("train.flip=1", "'train.flip' must be bool"),
         ("train.image_size=[512]", "must have 2 elements"),
         ("train.image_size=512", "must be a list of int"),
@@ -98,6 +104,17 @@ def test_wrong_word(word: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_end_epoch_follows_total_epoch_in_a_saved_configuration(tmp_path: Path) -> None:
+    save_config(load_config("demo"), tmp_path / "config.yaml")
+    assert last_epoch(load_config(str(tmp_path / "config.yaml"), {"total_epoch": 3})) == 3
+    assert last_epoch(load_config("demo", {"total_epoch": 3, "end_epoch": 2})) == 2
+
+
+def test_nesterov_needs_momentum() -> None:
+    with pytest.raises(UserError, match="train.opt_momentum above 0"):
+        load_config("demo", {}, ["train.nesterov=True", "train.opt_momentum=0"])
+
+
 def test_cpu_refuses_fp16_and_sink() -> None:
     with pytest.raises(UserError, match="amp_level O2"):
         load_config("demo", {"amp_level": "O2"})
@@ -111,6 +128,10 @@ def test_cpu_refuses_fp16_and_sink() -> None:
         ("a: [", "cannot be read as YAML"),
         ("- 1", "expected 'key: value' lines"),
         ("", "expected 'key: value' lines"),
+        ("preset: 3", "there is no preset '3'"),
+        ("preset: null", "there is no preset 'None'"),
+        ("lr: ${foo}", "cannot be read"),
+        ("lr: 1\nlr: 2", "cannot be read"),
         ("preset: dmo", "no preset 'dmo' (did you mean demo?)"),
         ("lrr: 1", "(did you mean lr?)"),
     ],

@@ -99,6 +99,41 @@ def test_overflow_skips_the_update_and_halves_the_scale(mode: int) -> None:
         ms.set_context(mode=ms.GRAPH_MODE)
 
 
+class Counting(nn.Cell):
+    """Counts its forward passes."""
+
+    def __init__(self) -> None:
+        super().__init__(auto_prefix=False)
+        self.w = ms.Parameter(ms.Tensor([1.0], ms.float32), name="w")
+        self.passes = ms.Parameter(ms.Tensor(0, ms.int32), name="passes", requires_grad=False)
+
+    def construct(self, image: ms.Tensor, label: ms.Tensor) -> ms.Tensor:
+        self.passes += 1
+        return (self.w * image.mean()).sum()
+
+
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+def test_one_forward_pass_per_step(mode: int) -> None:
+    ms.set_context(mode=mode)
+    try:
+        network = Counting()
+        train = SimpleNamespace(opt_momentum=0.9, nesterov=False, wd=0.0, decay_norm_and_bias=True)
+        step = TrainStep(network, build_optimizer(network, np.full(9, LR, np.float32), train), StepOptions()).set_train()
+        for _ in range(3):
+            step(*batch(1.0, 1))
+        assert int(network.passes.asnumpy()) == 3
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def test_state_leaves_out_what_the_configuration_gives() -> None:
+    _, fixed = build(StepOptions(loss_scale=8.0))
+    _, dynamic = build(StepOptions(loss_scale=8.0, dynamic=True))
+    assert set(dynamic.state()) - set(fixed.state()) == {"loss_scale"}
+    assert {"layer.weight", "accum.layer.weight", "stat.layer.bias", "global_step", "skipped_updates"} <= set(fixed.state())
+    assert not {"learning_rate", "momentum"} & set(dynamic.state())
+
+
 def test_fixed_scale_stays_on_overflow() -> None:
     network, step = build(StepOptions(loss_scale=1024.0))
     before = values(network)

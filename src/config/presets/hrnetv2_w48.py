@@ -3,7 +3,8 @@
 Paper: Object-Contextual Representations for Semantic Segmentation, arXiv 1909.11065.
 Expected: 80.67 mIoU, Cityscapes val, single scale, from ImageNet weights (reported by the model zoo; not run here).
 Device and time: 4 x Ascend 910, batch 3, 279 ms per step (reported by the model zoo; not run here).
-Command: bash scripts/run_distribute_train.sh RANK_TABLE DATA OUT CHECKPOINT
+Command: msrun --worker_num=4 --local_worker_num=4 --join=True train.py --config hrnetv2_w48 --run_distribute True --batchsize 3
+    --data_path DATA --checkpoint_path BACKBONE --output_path OUT
 Differs from the model zoo: weight decay is 5e-4 as its table says (its script passed it as dampening, so decay was 0), gradients are
 divided by the loss scale (its script did not, so its lr of 0.0013 worked as 0.013), resizing is true align_corners. To repeat what that
 script did rather than what its table says: lr=0.013 train.wd=0.
