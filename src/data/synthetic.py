@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from src.config.errors import UserError
 from src.data.cityscapes import LABELS
-from src.data.street_canvas import develop, rasterize
-from src.data.street_scene import paint_street
+from src.data.street.canvas import develop, rasterize
+from src.data.street.scene import paint_street
 
 VERSION = 1  # raise it when pictures change, so that old ones are not reused
 CITIES = {"train": ("aldermoor", "birkental", "corvanne"), "val": ("dunmere", "estholm")}

@@ -7,7 +7,7 @@ from PIL import Image
 
 from src.config.errors import UserError
 from src.data.cityscapes import LABEL_BY_NAME, Cityscapes
-from src.data.street_canvas import rasterize
+from src.data.street.canvas import rasterize
 from src.data.synthetic import LABEL_ID, main, render_scene, write_street_scenes
 
 SIZE_HW = (64, 128)

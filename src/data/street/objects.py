@@ -8,7 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from src.data.street_canvas import Canvas, Color
+from src.data.street.canvas import Canvas, Color
 
 Painting = Callable[[Canvas, np.random.Generator], None]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from src.data.street_canvas import Camera, Canvas, Color, Weather, paint_sky
-from src.data.street_objects import (
+from src.data.street.canvas import Camera, Canvas, Color, Weather, paint_sky
+from src.data.street.objects import (
     Painting,
     paint_building,
     paint_bus,

@@ -1,0 +1,1 @@
+"""Drawing of synthetic street scenes: polygons in perspective, objects, light and noise."""
