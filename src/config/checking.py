@@ -109,8 +109,6 @@ def check_combinations(config: Any) -> None:
         raise UserError(
             f"eval.stride {list(config.eval.stride)} is larger than eval.window {list(config.eval.window)}: pixels would be skipped"
         )
-    if config.device_target == "CPU" and config.amp_level in ("O2", "O3"):
-        raise UserError(f"amp_level {config.amp_level} computes in fp16, which the CPU cannot; use amp_level O0 or auto")
     if config.device_target == "CPU" and config.sink_mode == "on":
         raise UserError("sink_mode on needs a device queue, which the CPU lacks; use sink_mode off or auto")
 

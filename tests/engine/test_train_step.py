@@ -8,7 +8,6 @@ import pytest
 from mindspore import nn
 
 from src.engine.optimizer import build_optimizer, is_norm_or_bias
-from src.engine.precision import apply_amp
 from src.engine.train_step import GROWTH_INTERVAL, StepOptions, TrainStep
 
 LR, MOMENTUM, DECAY = 0.1, 0.9, 0.01
@@ -177,11 +176,3 @@ def test_clipping_limits_the_global_norm() -> None:
 
 def test_norm_and_bias_names() -> None:
     assert [is_norm_or_bias(name) for name in ("bn1.gamma", "bn1.beta", "cls_head.bias", "conv1.weight")] == [True, True, True, False]
-
-
-@pytest.mark.parametrize(("level", "conv_fp16", "norm_fp32"), [("O0", False, False), ("O2", True, True), ("O3", True, False)])
-def test_amp_levels_set_the_layers_precision(level: str, conv_fp16: bool, norm_fp32: bool) -> None:
-    network = apply_amp(nn.SequentialCell(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=0.9), nn.ReLU()), level)
-    assert bool(network[0].get_flags().get("fp16")) == conv_fp16
-    assert bool(network[1].get_flags().get("fp32")) == norm_fp32
-    assert all(parameter.dtype == ms.float32 for parameter in network.get_parameters())
