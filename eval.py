@@ -31,9 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     checkpoint = flags.get("checkpoint_path")
     if checkpoint is None:
         raise UserError("--checkpoint_path is needed: the weights to evaluate (a .ckpt file)")
+    beside = config_for_checkpoint(Path(checkpoint))
     flags.setdefault("output_path", str(Path(checkpoint).parent))
     flags.setdefault("run_distribute", False)  # how it was trained does not tell how to evaluate
-    config = load_config(arguments.config or config_for_checkpoint(checkpoint), flags, words)
+    config = load_config(arguments.config or beside, flags, words)
     folder = Path(config.output_path)
     check_output(folder, new_run=False)
     prepare_environment(config.device_target)

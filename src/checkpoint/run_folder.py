@@ -18,11 +18,16 @@ def config_beside(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".yaml")
 
 
-def config_for_checkpoint(checkpoint: str | None) -> str | None:
-    """Return the configuration written beside a weight file, or None where there is none."""
-    if checkpoint is None or not config_beside(Path(checkpoint)).is_file():
-        return None
-    return str(config_beside(Path(checkpoint)))
+def config_for_checkpoint(checkpoint: Path) -> str | None:
+    """Return the configuration written beside a weight file, or None where there is none.
+
+    Raises:
+        UserError: if the weight file itself is missing.
+    """
+    if not checkpoint.is_file():
+        raise UserError(f"--checkpoint_path {checkpoint}: no such file")
+    beside = config_beside(checkpoint)
+    return str(beside) if beside.is_file() else None
 
 
 def config_for_resume(folder: Path) -> str:

@@ -45,7 +45,9 @@ def test_resume_needs_state_and_configuration(tmp_path: Path) -> None:
 
 
 def test_configuration_beside_a_checkpoint(tmp_path: Path) -> None:
-    assert config_for_checkpoint(None) is None
-    assert config_for_checkpoint(str(tmp_path / "a.ckpt")) is None
+    with pytest.raises(UserError, match="a.ckpt: no such file"):
+        config_for_checkpoint(tmp_path / "a.ckpt")
+    (tmp_path / "a.ckpt").touch()
+    assert config_for_checkpoint(tmp_path / "a.ckpt") is None
     (tmp_path / "a.yaml").touch()
-    assert config_for_checkpoint(str(tmp_path / "a.ckpt")) == str(tmp_path / "a.yaml")
+    assert config_for_checkpoint(tmp_path / "a.ckpt") == str(tmp_path / "a.yaml")

@@ -63,9 +63,9 @@ def test_a_plain_network_has_one_criterion():
     ],
 )
 def test_which_class_weights_count(words, expected):
-    loss = build_loss(load_config("demo", words=["dataset.num_classes=2", *words]), [2.0, 3.0])
+    loss = build_loss(load_config("hrnetv2_w48", words=["dataset.num_classes=2", *words]), [2.0, 3.0])
     assert [table(criterion) for criterion in loss.criteria] == [expected, expected]
 
 
 def test_without_a_table_all_classes_weigh_alike():
-    assert table(build_loss(load_config("demo", words=["dataset.num_classes=2"])).criteria[1]) == [1.0, 1.0]
+    assert table(build_loss(load_config("hrnetv2_w48", words=["dataset.num_classes=2"])).criteria[1]) == [1.0, 1.0]

@@ -20,6 +20,7 @@ TINY = [
     "model.ocr.mid_channels=12",
     "model.ocr.key_channels=5",
     "dataset.num_classes=3",
+    "loss.class_weights=null",
 ]
 
 
