@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,21 +102,10 @@ class Trainer:
         Raises:
             WorkError: if the loss is no longer finite.
         """
-        config, group = self.config, self.runtime.group
-        first = self.progress.step
-        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=self._last_step)
-        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, last_epoch(config))
-        pictures = config.batchsize * group.size
-        reporter = (
-            Reporter(self.folder, first, self.epoch_steps, last_epoch(config), pictures, config.log_interval) if group.is_main else None
-        )
+        reporter = self._build_reporter() if self.runtime.group.is_main else None
         self.train_step.set_train()
-        if self.runtime.sink_mode:
-            steps = sink_steps(self.train_step, loader, self.epoch_steps, config.log_interval)
-        else:
-            steps = host_steps(self.train_step, loader)
         try:
-            for outcome in steps:
+            for outcome in self._steps():
                 self._after_steps(outcome, reporter)
                 if self.progress.step % self.epoch_steps == 0:
                     self._after_epoch(self.progress.step // self.epoch_steps, reporter)
@@ -123,6 +113,20 @@ class Trainer:
             if reporter:
                 reporter.close()
         return self.progress
+
+    def _build_reporter(self) -> Reporter:
+        config, end_epoch = self.config, last_epoch(self.config)
+        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, end_epoch)
+        logger.info("the first step takes longer: it compiles the network")
+        pictures_per_step = config.batchsize * self.runtime.group.size
+        return Reporter(self.folder, self.progress.step, self.epoch_steps, end_epoch, pictures_per_step, config.log_interval)
+
+    def _steps(self) -> Iterator[Outcome]:
+        config, group, first = self.config, self.runtime.group, self.progress.step
+        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=self._last_step)
+        if self.runtime.sink_mode:
+            return sink_steps(self.train_step, loader, self.epoch_steps, config.log_interval)
+        return host_steps(self.train_step, loader)
 
     def _after_steps(self, outcome: Outcome, reporter: Reporter | None) -> None:
         self.progress.step += outcome.steps
