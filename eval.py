@@ -25,16 +25,16 @@ FLAGS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, build, evaluate, report; return the exit status."""
-    parser = build_parser("Evaluate weights; words such as eval.flip=True set the protocol.", FLAGS)
+    parser = build_parser("Evaluate weights; words such as eval.flip=True set the protocol.", FLAGS, "the one beside the weight file")
     arguments = parser.parse_args(argv)
     flags, words = split_arguments(arguments)
     checkpoint = flags.get("checkpoint_path")
     if checkpoint is None:
         raise UserError("--checkpoint_path is needed: the weights to evaluate (a .ckpt file)")
-    beside = config_for_checkpoint(Path(checkpoint))
+    source = arguments.config or config_for_checkpoint(Path(checkpoint))
     flags.setdefault("output_path", str(Path(checkpoint).parent))
     flags.setdefault("run_distribute", False)  # how it was trained does not tell how to evaluate
-    config = load_config(arguments.config or beside, flags, words)
+    config = load_config(source, flags, words)
     folder = Path(config.output_path)
     check_output(folder, new_run=False)
     prepare_environment(config.device_target)
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
-    logger.info("%s", runtime)
+    logger.info("configuration: %s; %s", source, runtime)
     result = evaluate_weights(config, runtime, Path(checkpoint), folder)
     if runtime.group.is_main:
         logger.info("\n%s", format_table(result))

@@ -14,6 +14,7 @@ from typing import Any
 
 from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
 from src.config import UserError, load_config
+from src.config.loading import DEFAULT_PRESET
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -38,7 +39,7 @@ def check_resume_flags(config: str | None, flags: dict[str, Any]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, build, train, report; return the exit status."""
-    parser = build_parser("Train a network; --config names the recipe.", FLAGS)
+    parser = build_parser("Train a network; --config names the recipe.", FLAGS, DEFAULT_PRESET)
     parser.add_argument("--resume", default=None, metavar="OUT", help="continue the run in this folder exactly where it stopped")
     arguments = parser.parse_args(argv)
     flags, words = split_arguments(arguments)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Summary: train a small OCRNet on the CPU, evaluate it and paint its pictures, from nothing, in about ten minutes.
+# Summary: train a small OCRNet on the CPU, evaluate it and paint its pictures, from nothing, within ten minutes.
 #
 # Usage: bash scripts/quickstart.sh [--data_path DIR] [--output_path DIR]
 #   --data_path DIR    a Cityscapes or CamVid folder; without it, synthetic street scenes are made in data/synthetic

@@ -18,16 +18,18 @@ def config_beside(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".yaml")
 
 
-def config_for_checkpoint(checkpoint: Path) -> str | None:
-    """Return the configuration written beside a weight file, or None where there is none.
+def config_for_checkpoint(checkpoint: Path) -> str:
+    """Return the configuration written beside a weight file.
 
     Raises:
-        UserError: if the weight file itself is missing.
+        UserError: if there is none, or the weight file itself is missing.
     """
     if not checkpoint.is_file():
         raise UserError(f"--checkpoint_path {checkpoint}: no such file")
     beside = config_beside(checkpoint)
-    return str(beside) if beside.is_file() else None
+    if not beside.is_file():
+        raise UserError(f"no configuration {beside} beside the weights: give the one that they were trained with, --config NAME or FILE")
+    return str(beside)
 
 
 def config_for_resume(folder: Path) -> str:

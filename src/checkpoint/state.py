@@ -76,5 +76,6 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
             arrays = {name: archive[name] for name in archive.files}
         progress = Progress(**json.loads(arrays.pop(_PROGRESS_KEY).tobytes()))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"--resume {path.parent}: {path.name} cannot be read ({' '.join(str(error).split())})") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({reason}); start anew from last.ckpt with --checkpoint_path") from error
     return arrays, progress

@@ -11,7 +11,7 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.lists import Pair, list_path, read_pairs
-from src.data.pictures import Box, picture_size_hw, read_image, read_index_label
+from src.data.pictures import Box, check_end, picture_size_hw, read_image, read_index_label
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,15 @@ class BaseDataset:
                 f"{label_size[1]}x{label_size[0]}; they must agree"
             )
         return size
+
+    def check_image_end(self, index: int) -> None:
+        """Check that a picture's file is not cut off, without decoding it.
+
+        Raises:
+            UserError: if the end of a PNG or JPEG is missing.
+        """
+        with _naming(self.pairs[index]):
+            check_end(self.image_path(index))
 
     def read_image(self, index: int, box: Box | None = None) -> np.ndarray:
         """Return a picture, or a rectangle (top, left, bottom, right) of it; HWC uint8 RGB."""

@@ -1,4 +1,4 @@
-"""Look at all labels before the graph compiles, so that a data set that cannot be learned from is refused at once."""
+"""Look at all labels and at the ends of all pictures, so that unusable data is refused before the graph compiles."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ SHOWN = 5
 def check_labels(
     dataset: BaseDataset, indices: Sequence[int], workers: int = 2, progress: Callable[[int], object] = lambda _: None
 ) -> None:
-    """Check the sizes and values of labels.
+    """Check the sizes and values of labels, and that pictures have their size and end.
 
     Args:
         dataset: pictures and labels.
@@ -34,13 +34,14 @@ def check_labels(
                 problems.append(problem)
     if problems:
         more = f" | and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise UserError(f"{len(problems)} of {len(indices)} labels looked at are wrong: " + " | ".join(problems[:SHOWN]) + more)
+        raise UserError(f"{len(problems)} of {len(indices)} pictures and labels are wrong: " + " | ".join(problems[:SHOWN]) + more)
     _refuse_masks(dataset, indices[:8])
 
 
 def _problem(dataset: BaseDataset, index: int) -> str:
     try:
         dataset.size_hw(index)
+        dataset.check_image_end(index)
         dataset.read_label(index)
     except UserError as error:
         return str(error)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from src.config.errors import UserError
 
+END_BYTES = 65536  # some writers leave more behind the end mark
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What Pillow and our own look at a PNG's header raise for files that are damaged or no pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError)
@@ -30,6 +31,21 @@ def picture_size_hw(path: Path) -> tuple[int, int]:
             return picture.height, picture.width
     except UNREADABLE as error:
         raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
+
+
+def check_end(path: Path) -> None:
+    """Look for the mark at the end of a PNG or JPEG file.
+
+    Raises:
+        UserError: if it is missing, so that the file was cut off.
+    """
+    with open(path, "rb") as stream:
+        start = stream.read(8)
+        stream.seek(-min(END_BYTES, stream.seek(0, 2)), 2)
+        end = stream.read()
+    mark = b"IEND" if start == PNG_SIGNATURE else b"\xff\xd9" if start.startswith(b"\xff\xd8") else b""
+    if mark not in end:
+        raise UserError(f"{path}: the picture cannot be read: the file is truncated; replace the file or take it off the list")
 
 
 def read_image(path: Path, box: Box | None = None) -> np.ndarray:

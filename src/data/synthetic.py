@@ -31,6 +31,7 @@ from src.data.street.scene import paint_street
 VERSION = 1  # raise it when pictures change, so that old ones are not reused
 CITIES = {"train": ("aldermoor", "birkental", "corvanne"), "val": ("dunmere", "estholm")}
 MANIFEST = "synthetic.json"
+MIN_SIDE, MAX_SIDE = 32, 8192  # pixels
 LABEL_ID = {label.name: label.id for label in LABELS}
 
 
@@ -84,9 +85,10 @@ def write_street_scenes(root: str | Path, num_train: int, num_val: int, size_hw:
         UserError: if the numbers make no sense, `root` holds a data set that this function did not write, or it cannot be written.
     """
     root = Path(root)
-    if num_train < 1 or num_val < 1 or min(size_hw) < 32 or seed < 0:
-        asked = f"{num_train} + {num_val} scenes of {size_hw[1]}x{size_hw[0]}, seed {seed}"
-        raise UserError(f"cannot make {asked}: at least 1 + 1, 32x32 and 0 are needed")
+    if num_train < 1 or num_val < 1 or seed < 0:
+        raise UserError(f"num_train {num_train}, num_val {num_val} and seed {seed} must be at least 1, 1 and 0")
+    if not (MIN_SIDE <= min(size_hw) and max(size_hw) <= MAX_SIDE):
+        raise UserError(f"height {size_hw[0]} and width {size_hw[1]} must lie between {MIN_SIDE} and {MAX_SIDE} pixels")
     request = {"version": VERSION, "num_train": num_train, "num_val": num_val, "size_hw": list(size_hw), "seed": seed}
     scenes = list(_scenes(root, request))
     try:
@@ -108,16 +110,15 @@ def _scenes(root: Path, request: dict[str, Any]) -> Iterator[Scene]:
 
 
 def _prepare(root: Path, request: dict[str, Any]) -> bool:
-    """Return whether all is there; otherwise take away what an earlier, different request left, and note the new one."""
+    """Return whether all is there; otherwise note the request."""
     earlier = _read_manifest(root)
-    if earlier is None and any((root / name).exists() for name in ("leftImg8bit", "gtFine", "train.lst", "val.lst")):
-        raise UserError(f"{root}: holds a data set that was not generated here; choose an empty folder for synthetic scenes")
+    if earlier is None and root.is_dir() and any(root.iterdir()):
+        raise UserError(f"{root}: is not empty and was not generated here; choose an empty folder for synthetic scenes")
     if earlier == {**request, "complete": True} and all(scene.is_complete() for scene in _scenes(root, request)):
         return True
     if earlier is not None and {**earlier, "complete": None} != {**request, "complete": None}:
-        for scene in _scenes(root, earlier):
-            for path in scene.files:
-                path.unlink(missing_ok=True)
+        there = ", ".join(f"{name} {value}" for name, value in earlier.items() if name != "complete")
+        raise UserError(f"{root}: holds other scenes ({there}); choose another folder, or remove it first")
     root.mkdir(parents=True, exist_ok=True)
     _write(root / MANIFEST, json.dumps({**request, "complete": False}).encode())
     return False

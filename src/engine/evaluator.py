@@ -190,6 +190,7 @@ def _summary(result: EvalResult) -> list[str]:
     scores = result.scores
     num_present = int((~scores.is_absent).sum())
     lines = [
+        "protocol: " + ", ".join(f"{name} {value}" for name, value in result.protocol.items() if value not in (None, False)),
         f"{result.images} pictures in {result.seconds:.1f} s; means over the {num_present} of {scores.iou.size} classes that have labels",
         f"pixel accuracy {scores.accuracy:.4f}, mean accuracy {scores.mean_accuracy:.4f}, "
         f"frequency-weighted IoU {scores.frequency_weighted_iou:.4f}",

@@ -9,6 +9,7 @@ import mindspore as ms
 from mindspore import nn
 
 from src.data.loader import reader_error
+from src.runtime.entry import restore_interrupt
 
 
 class Outcome(NamedTuple):
@@ -43,6 +44,7 @@ def host_steps(train_step: nn.Cell, loader: Any) -> Iterator[Outcome]:
         if batch is None:
             return
         waited = time.perf_counter() - start
+        restore_interrupt()
         yield Outcome(1, float(train_step(*batch).asnumpy()), waited)
 
 
@@ -59,6 +61,7 @@ def sink_steps(train_step: nn.Cell, loader: Any, steps_per_epoch: int, bundle: i
         UserError: what is wrong with a picture or label, as the reader said it.
     """
     sink = ms.data_sink(train_step, loader, sink_size=1)
+    restore_interrupt()
     for _ in range(loader.get_dataset_size() // steps_per_epoch):
         for first in range(0, steps_per_epoch, bundle):
             size = min(bundle, steps_per_epoch - first)

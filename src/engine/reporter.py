@@ -31,6 +31,7 @@ class Reporter:
         self._history = History(folder, first_step)
         self._bar = ProgressBar(first_step, end_epoch * epoch_steps)
         self._clock = StepClock()
+        self._is_compiling = True
 
     def steps(self, step: int, outcome: Outcome, lr: float, skipped: int) -> None:
         """Report some steps.
@@ -52,12 +53,15 @@ class Reporter:
             times = {"step_ms": clock.step_seconds * 1e3, "data_ms": clock.data_per_step * 1e3, "images_per_second": speed}
             times = {name: round(value, 3) for name, value in times.items()}
             self._history.add("train", step, epoch=epoch, loss=outcome.loss, lr=lr, skipped_updates=skipped, **times)
+        if self._is_compiling:  # the first steps compile the network; speed and time left are about the others
+            self._is_compiling = False
+            self._clock = StepClock()
 
     def epoch(self, epoch: int, skipped: int, loss_scale: float) -> None:
         """Report the end of an epoch, counted from 1."""
         clock = self._clock
         logger.info("epoch time: %.3f ms, per step time: %.3f ms", clock.seconds * 1e3, clock.step_seconds * 1e3, extra=_BAR_LINE)
-        left = datetime.timedelta(seconds=round((self._end_epoch - epoch) * clock.seconds))
+        left = datetime.timedelta(seconds=round((self._end_epoch - epoch) * self._epoch_steps * clock.step_seconds))
         data = clock.data_per_step * 1e3
         logger.info("epoch %d/%d: %.1f ms of a step spent waiting for data, %s left", epoch, self._end_epoch, data, left, extra=_BAR_LINE)
         if skipped:

@@ -86,7 +86,12 @@ class Trainer:
             global_step = self.train_step.optimizer.global_step
             global_step.set_data(global_step + progress.step // config.train.accumulate_steps)
         if progress.step >= self._last_step:
-            raise UserError(f"{self.folder}: training already reached epoch {last_epoch(config)}; give a larger --end_epoch to go on")
+            hint = (
+                f"give a larger --end_epoch, up to {config.total_epoch}, to go on"
+                if last_epoch(config) < config.total_epoch
+                else "it is complete"
+            )
+            raise UserError(f"{self.folder}: training already reached epoch {last_epoch(config)}; {hint}")
         return progress
 
     @property

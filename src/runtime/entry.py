@@ -1,12 +1,15 @@
 """What all entry scripts share: flags made from the schema, and exit codes."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from src.config.checking import nearest
 from src.config.errors import UserError
-from src.config.loading import DEFAULT_PRESET, preset_names
+from src.config.loading import preset_names
 from src.config.schema import SCHEMA, Key
 
 EXIT_FAILED = 1
@@ -24,6 +27,9 @@ class _Parser(argparse.ArgumentParser):
         return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> Any:
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        if unknown.startswith("--"):
+            message += nearest(unknown.split("=")[0], list(self._option_string_actions))
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
         raise SystemExit(EXIT_USER)
 
@@ -36,12 +42,13 @@ def parse_boolean(text: str) -> bool:
     return values[text.lower()]
 
 
-def build_parser(description: str, groups: Mapping[str, Sequence[str]]) -> argparse.ArgumentParser:
+def build_parser(description: str, groups: Mapping[str, Sequence[str]], default: str) -> argparse.ArgumentParser:
     """Return a parser with `--config`, a flag for each named top-level key, and `key.sub=value` words.
 
     Args:
         description: first paragraph of --help.
         groups: title -> top-level keys of the schema, in the order of --help.
+        default: what is used where `--config` is not given, for --help.
     """
     usage = "%(prog)s [--flag VALUE ...] [key.sub=value ...]"
     parser = _Parser(usage=usage, description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
@@ -52,7 +59,7 @@ def build_parser(description: str, groups: Mapping[str, Sequence[str]]) -> argpa
         "--config",
         default=None,
         metavar="NAME|FILE",
-        help=f"a preset ({', '.join(preset_names())}) or a YAML file; default {DEFAULT_PRESET}",
+        help=f"a preset ({', '.join(preset_names())}) or a YAML file; default: {default}",
     )
     for title, names in groups.items():
         group = parser.add_argument_group(title)
@@ -71,6 +78,16 @@ def split_arguments(arguments: argparse.Namespace) -> tuple[dict[str, Any], list
     """Return the schema's flags that were really given, and the words."""
     given = {name: value for name, value in vars(arguments).items() if name in SCHEMA}
     return given, arguments.words
+
+
+def restore_interrupt() -> None:
+    """Make Ctrl-C and SIGTERM a KeyboardInterrupt again.
+
+    MindSpore 2.8 turns SIGINT into SIGTERM while a graph runs and while data is read, which would end the process without a word.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:

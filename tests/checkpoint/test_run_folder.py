@@ -48,6 +48,7 @@ def test_configuration_beside_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a.ckpt: no such file"):
         config_for_checkpoint(tmp_path / "a.ckpt")
     (tmp_path / "a.ckpt").touch()
-    assert config_for_checkpoint(tmp_path / "a.ckpt") is None
+    with pytest.raises(UserError, match="--config NAME or FILE"):
+        config_for_checkpoint(tmp_path / "a.ckpt")
     (tmp_path / "a.yaml").touch()
     assert config_for_checkpoint(tmp_path / "a.ckpt") == str(tmp_path / "a.yaml")

@@ -181,7 +181,7 @@ def test_check_labels_looks_at_each_index(root):
     check_labels(dataset, range(6), progress=seen.append)
     assert seen == [1] * 6
     write_png(root / "trainannot/p5.png", np.full(SIZE_HW, 99, np.uint8))
-    with pytest.raises(UserError, match="1 of 6 labels looked at are wrong: .*p5.png"):
+    with pytest.raises(UserError, match="1 of 6 pictures and labels are wrong: .*p5.png"):
         check_labels(dataset, range(6))
     check_labels(dataset, range(0, 6, 2))  # another rank's share
 
@@ -190,7 +190,7 @@ def test_check_labels_lists_five_in_one_line(tmp_path):
     root = make_camvid(tmp_path, num=8)
     for k in range(7):
         write_png(root / f"trainannot/p{k}.png", np.full(SIZE_HW, 50 + k, np.uint8))
-    with pytest.raises(UserError, match="7 of 8 labels looked at are wrong") as error:
+    with pytest.raises(UserError, match="7 of 8 pictures and labels are wrong") as error:
         check_labels(CamVid(root, "train.txt", "train"), range(8))
     text = one_line(error)
     assert "p4.png" in text and "p5.png" not in text and text.endswith("and 2 more")

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -130,12 +132,37 @@ def test_one_bad_label_among_many_is_found_before_training(data: Path, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_truncated_picture_is_found_before_training(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    picture = copy / "train" / "3.png"
+    picture.write_bytes(picture.read_bytes()[:-100])
+    assert run(train.main, arguments(copy, tmp_path / "out")) == 2
+    assert_one_line(capfd.readouterr().err, "3.png: the picture cannot be read: the file is truncated")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_is_said_and_leaves_a_state_to_resume(data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    command = [sys.executable, "train.py", *arguments(data, output, "total_epoch=1000", "workers=2", "eval_callback=False")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=Path(train.__file__).parent)
+    deadline = time.monotonic() + 120
+    while not (output / "last.state").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr.strip() == "interrupted"
+    assert not list(output.rglob(".*")), "half-written files are left"
+    np.load(output / "last.state").close()
+
+
 def test_a_run_is_not_overwritten(data: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (finished / "last.state").read_bytes()
     assert run(train.main, arguments(data, finished)) == 2
     assert "--resume" in capsys.readouterr().err
     assert run(train.main, ["--resume", str(finished)]) == 2
-    assert "already reached epoch 4" in capsys.readouterr().err
+    assert "already reached epoch 4; it is complete" in capsys.readouterr().err
     assert (finished / "last.state").read_bytes() == before
 
 

@@ -22,7 +22,7 @@ def test_wrong_boolean() -> None:
 
 
 def test_only_flags_that_were_given() -> None:
-    parser = build_parser("x", train.FLAGS)
+    parser = build_parser("x", train.FLAGS, "demo")
     flags, words = split_arguments(parser.parse_args(["train.wd=1", "--lr", "0.1", "--run_distribute", "True", "eval.flip=True"]))
     assert flags == {"lr": 0.1, "run_distribute": True}
     assert words == ["train.wd=1", "eval.flip=True"]
@@ -63,6 +63,13 @@ def test_slow_mindspore_versions_get_avx2(version: str, target: str, expected: s
     monkeypatch.setattr(environment.importlib.metadata, "version", lambda _: version)
     environment.prepare_environment(target)
     assert values.get("ONEDNN_MAX_CPU_ISA") == expected
+
+
+def test_similar_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build_parser("x", train.FLAGS, "demo").parse_args(["--batch_size", "3"])
+    assert caught.value.code == 2
+    assert "did you mean --batchsize?" in capsys.readouterr().err
 
 
 def test_help_is_short_and_needs_no_mindspore() -> None:
