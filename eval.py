@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     checkpoint = flags.get("checkpoint_path")
     if checkpoint is None:
         raise UserError("--checkpoint_path is needed: the weights to evaluate (a .ckpt file)")
-    source = arguments.config or config_for_checkpoint(Path(checkpoint))
+    source = config_for_checkpoint(Path(checkpoint), arguments.config)
     flags.setdefault("output_path", str(Path(checkpoint).parent))
     flags.setdefault("run_distribute", False)  # how it was trained does not tell how to evaluate
     config = load_config(source, flags, words)

@@ -18,14 +18,16 @@ def config_beside(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".yaml")
 
 
-def config_for_checkpoint(checkpoint: Path) -> str:
-    """Return the configuration written beside a weight file.
+def config_for_checkpoint(checkpoint: Path, given: str | None = None) -> str:
+    """Return the configuration that was given for a weight file, or else the one written beside it.
 
     Raises:
         UserError: if there is none, or the weight file itself is missing.
     """
     if not checkpoint.is_file():
         raise UserError(f"--checkpoint_path {checkpoint}: no such file")
+    if given is not None:
+        return given
     beside = config_beside(checkpoint)
     if not beside.is_file():
         raise UserError(f"no configuration {beside} beside the weights: give the one that they were trained with, --config NAME or FILE")

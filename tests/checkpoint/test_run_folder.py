@@ -46,9 +46,10 @@ def test_resume_needs_state_and_configuration(tmp_path: Path) -> None:
 
 def test_configuration_beside_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a.ckpt: no such file"):
-        config_for_checkpoint(tmp_path / "a.ckpt")
+        config_for_checkpoint(tmp_path / "a.ckpt", "demo")
     (tmp_path / "a.ckpt").touch()
     with pytest.raises(UserError, match="--config NAME or FILE"):
         config_for_checkpoint(tmp_path / "a.ckpt")
+    assert config_for_checkpoint(tmp_path / "a.ckpt", "demo") == "demo"
     (tmp_path / "a.yaml").touch()
     assert config_for_checkpoint(tmp_path / "a.ckpt") == str(tmp_path / "a.yaml")
