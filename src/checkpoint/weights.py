@@ -55,7 +55,11 @@ def save_weights(network: nn.Cell, path: Path, config: Any) -> None:
     with atomic_path(config_beside(path)) as temporary:
         save_config(config, temporary)
     with atomic_path(path) as temporary:
-        ms.save_checkpoint([{"name": name, "data": parameter} for name, parameter in network_weights(network).items()], str(temporary))
+        logging.disable(logging.CRITICAL)  # what goes wrong is raised; MindSpore guesses at its cause in a paragraph besides
+        try:
+            ms.save_checkpoint([{"name": name, "data": parameter} for name, parameter in network_weights(network).items()], str(temporary))
+        finally:
+            logging.disable(logging.NOTSET)
         temporary.chmod(0o644)
 
 
