@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from src.config.errors import UserError
-from src.config.schema import SCHEMA, Key, flatten
+from src.config.schema import SCHEMA, Key, flatten, last_epoch
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -121,7 +121,7 @@ def _check_optimizer(config: Any) -> None:
 
 
 def _check_epochs(config: Any) -> None:
-    end_epoch = config.total_epoch if config.end_epoch is None else config.end_epoch
+    end_epoch = last_epoch(config)
     if not config.begin_epoch < end_epoch <= config.total_epoch:
         raise UserError(
             f"epochs must satisfy begin_epoch < end_epoch <= total_epoch; got {config.begin_epoch}, {end_epoch}, {config.total_epoch}"

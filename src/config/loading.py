@@ -64,11 +64,6 @@ def load_config(config: str | None = None, flags: dict[str, Any] | None = None, 
     return merged
 
 
-def last_epoch(config: Any) -> int:
-    """Return the epoch before which a run stops: end_epoch, or the schedule's length."""
-    return config.total_epoch if config.end_epoch is None else config.end_epoch
-
-
 def save_config(config: DictConfig, path: Path) -> None:
     """Write the complete configuration as YAML; `--config path` repeats the run."""
     path.write_text(to_yaml(config), encoding="utf-8")

@@ -174,3 +174,8 @@ def flatten(schema: dict[str, Any] = SCHEMA, prefix: str = "") -> dict[str, Key]
     for name, entry in schema.items():
         flat.update({prefix + name: entry} if isinstance(entry, Key) else flatten(entry, f"{prefix}{name}."))
     return flat
+
+
+def last_epoch(config: Any) -> int:
+    """Return the epoch before which a run stops: end_epoch, or the schedule's length."""
+    return config.total_epoch if config.end_epoch is None else config.end_epoch

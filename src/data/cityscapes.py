@@ -1,13 +1,13 @@
 """Cityscapes: the table of its labels, lists made from its folders, and both kinds of label files."""
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset, DatasetInfo
 from src.data.lists import Pair, read_pairs
@@ -141,10 +141,9 @@ def _label_of(root: Path, image: Path, split: str) -> Path:
 def _write_list(root: Path, path: Path, pairs: list[Pair]) -> None:
     """Keep the scan for the next run, where the folder is writable."""
     text = "".join(f"{pair.image.relative_to(root)}\t{pair.label.relative_to(root)}\n" for pair in pairs)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         LOG.info("%s is not kept: %s", path, error.strerror)
 

@@ -9,7 +9,6 @@ Running it again with the same request does nothing; with another request it rep
 import argparse
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.cityscapes import LABELS
 from src.data.street.canvas import develop, rasterize
@@ -156,10 +156,8 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file that is complete or absent, whatever happens."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from mindspore import nn
 from src.checkpoint.run_folder import STATE_FILE, config_beside
 from src.checkpoint.state import Progress, save_state
 from src.checkpoint.weights import save_weights
-from src.config.loading import last_epoch
+from src.config.schema import last_epoch
 from src.data.basedataset import BaseDataset
 from src.data.label_check import check_labels
 from src.data.loader import build_dataset, iterate_eval

@@ -12,7 +12,7 @@ from src.checkpoint.run_folder import STATE_FILE
 from src.checkpoint.state import Progress, load_state
 from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
-from src.config.loading import last_epoch
+from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
 from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset
 from src.engine.feed import Outcome, host_steps, sink_steps

@@ -7,8 +7,7 @@ import yaml
 
 from src.config import UserError, load_config, preset_names, save_config
 from src.config.hrnet import HRNET_W18_SMALL_V1, HRNET_W48
-from src.config.loading import last_epoch
-from src.config.schema import flatten
+from src.config.schema import flatten, last_epoch
 
 
 def test_default_preset_is_the_model_zoo_table() -> None:

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 
 import mindspore as ms
 import numpy as np
@@ -8,18 +7,7 @@ from mindspore import Tensor, nn
 
 from src.losses.cross_entropy import CrossEntropy, OhemCrossEntropy, PixelLosses
 
-
-@pytest.fixture(autouse=True)
-def pynative() -> Iterator[None]:
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=before)
-
-
-@pytest.fixture(params=["GRAPH", "PYNATIVE"])
-def mode(request: pytest.FixtureRequest, pynative: None) -> None:
-    ms.set_context(mode=ms.GRAPH_MODE if request.param == "GRAPH" else ms.PYNATIVE_MODE)
+pytestmark = pytest.mark.usefixtures("pynative")
 
 
 def pixel_losses(logits: np.ndarray, label: np.ndarray, ignore: int) -> tuple[np.ndarray, np.ndarray]:

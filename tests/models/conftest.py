@@ -1,6 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import mindspore as ms
 import pytest
 from omegaconf import DictConfig
 
@@ -36,15 +35,5 @@ def plain_words() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def pynative() -> Iterator[None]:
-    """Compiling takes seconds: only tests that are about it switch to GRAPH."""
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=before)
-
-
-@pytest.fixture(params=["GRAPH", "PYNATIVE"])
-def mode(request: pytest.FixtureRequest, pynative: None) -> str:
-    ms.set_context(mode=ms.GRAPH_MODE if request.param == "GRAPH" else ms.PYNATIVE_MODE)
-    return request.param
+def uncompiled(pynative: None) -> None:
+    """All tests of this folder run in PYNATIVE mode unless they ask for another."""
