@@ -19,6 +19,7 @@ class Key:
         maximum: largest allowed value, likewise.
         length: required number of elements of a list; 0 allows any.
         optional: None is allowed.
+        of_weights: trained weights mean something else under another value, and no shape tells; taken from the file beside them.
     """
 
     default: Any
@@ -29,6 +30,7 @@ class Key:
     maximum: float | None = None
     length: int = 0
     optional: bool = False
+    of_weights: bool = False
 
 
 def _stage_schema(stage: dict[str, Any]) -> dict[str, Key]:
@@ -110,8 +112,16 @@ SCHEMA: dict[str, Any] = {
         "name": Key("Cityscapes", str, "data set", choices=("Cityscapes", "CamVid")),
         "num_classes": Key(19, int, "classes that the network tells apart", minimum=2),
         "ignore_label": Key(255, int, "label value that neither loss nor mIoU counts", minimum=0),
-        "mean": Key([0.485, 0.456, 0.406], [float], "mean of red, green, blue, of values 0..1", length=3),
-        "std": Key([0.229, 0.224, 0.225], [float], "standard deviation of red, green, blue, of values 0..1", minimum=1e-6, length=3),
+        "color_order": Key("RGB", str, "order of the channels that the network sees", choices=("RGB", "BGR"), of_weights=True),
+        "mean": Key([0.485, 0.456, 0.406], [float], "mean of each channel in color_order, of values 0..1", length=3, of_weights=True),
+        "std": Key(
+            [0.229, 0.224, 0.225],
+            [float],
+            "standard deviation of each channel in color_order, of values 0..1",
+            minimum=1e-6,
+            length=3,
+            of_weights=True,
+        ),
     },
     "eval": {
         "eval_list": Key("val.lst", str, "list of the validation pictures, in the data folder"),
@@ -136,7 +146,34 @@ SCHEMA: dict[str, Any] = {
     },
     "model": {
         "name": Key("seg_hrnet_ocr", str, "network", choices=("seg_hrnet_ocr", "seg_hrnet")),
-        "align_corners": Key(True, bool, "bilinear resizing maps corner pixels onto each other"),
+        "align_corners": Key(True, bool, "bilinear resizing maps corner pixels onto each other", of_weights=True),
+        "half_pixel_centers": Key(
+            True,
+            bool,
+            "without align_corners: scale pixel centres (torch, PaddlePaddle); off: corners (MindSpore model zoo)",
+            of_weights=True,
+        ),
+        "fuse_resize": Key(
+            "bilinear",
+            str,
+            "how a lower resolution joins a higher one in a stage: bilinear; stepwise, by a power of two and then to the size (mmseg, "
+            "differs on odd sizes alone); nearest (ImageNet classifiers, MindSpore model zoo)",
+            choices=("bilinear", "stepwise", "nearest"),
+            of_weights=True,
+        ),
+        "stride2_padding": Key(
+            "symmetric",
+            str,
+            "zeros around the input of 3x3 stride-2 convolutions: one on every side, or as many as PaddleSeg's 'same' needs",
+            choices=("symmetric", "same"),
+            of_weights=True,
+        ),
+        "head_bias": Key(
+            True,
+            bool,
+            "biases in front of the batch norms of aux_head, conv3x3_ocr and last_layer (mmseg, model zoo: none)",
+            of_weights=True,
+        ),
         "extra": {
             "FINAL_CONV_KERNEL": Key(1, int, "kernel of the last convolution of seg_hrnet", choices=(1, 3)),
             **{name: _stage_schema(HRNET_W48[name]) for name in ("STAGE1", "STAGE2", "STAGE3", "STAGE4")},
@@ -145,7 +182,14 @@ SCHEMA: dict[str, Any] = {
             "mid_channels": Key(512, int, "channels of pixel and region features", minimum=1),
             "key_channels": Key(256, int, "channels of query, key and value", minimum=1),
             "dropout": Key(0.05, float, "chance that a channel is dropped after the OCR fusion", minimum=0),
-            "scale": Key(1, int, "pooling of the query map before the attention; 1 does not pool", minimum=1),
+            "scale": Key(1, int, "pooling of the query map before the attention; 1 does not pool", minimum=1, of_weights=True),
+            "aux_kernel": Key(1, int, "kernel of the auxiliary head's first convolution (openseg: 3)", choices=(1, 3), of_weights=True),
+            "transform_bias": Key(
+                False, bool, "biases in front of the batch norms of the object context block (openseg, PaddleSeg)", of_weights=True
+            ),
+            "negative_slope": Key(
+                0.0, float, "slope of the head's ReLUs below 0 (0.01 after InPlaceABN)", minimum=0, maximum=1, of_weights=True
+            ),
         },
     },
     "loss": {
