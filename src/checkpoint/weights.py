@@ -10,9 +10,8 @@ import numpy as np
 from mindspore import nn
 
 from src.checkpoint.atomic import atomic_path
-from src.checkpoint.run_folder import config_beside
 from src.config.errors import UserError
-from src.config.loading import save_config
+from src.config.loading import config_beside, save_config
 from src.models.builder import is_backbone
 from src.models.dropout import is_training_state
 
