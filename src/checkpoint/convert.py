@@ -15,11 +15,11 @@ from src.checkpoint.atomic import atomic_path
 from src.checkpoint.foreign import read_foreign
 from src.checkpoint.matching import LoadReport, Shape, check_enough, check_shapes, match
 from src.checkpoint.naming import apply_gamma_shift, recognise, translate, unwrap_names
-from src.checkpoint.run_folder import config_beside
 from src.checkpoint.side_file import resolve_config, side_text, side_values
 from src.checkpoint.structure import Structure
 from src.checkpoint.weights import network_weights, write_checkpoint
 from src.config import UserError
+from src.config.loading import config_beside
 from src.models.builder import assemble_network, build_network, is_backbone
 
 _SEED = 1  # of new classifier layers

@@ -11,12 +11,12 @@ from src.checkpoint.atomic import atomic_path
 from src.checkpoint.convert import check_fit
 from src.checkpoint.foreign import import_torch
 from src.checkpoint.naming import foreign_name, unwrap_names
-from src.checkpoint.run_folder import config_beside
 from src.checkpoint.side_file import resolve_config
 from src.checkpoint.sources import NORMS_BEHIND, SOURCES, Source
 from src.checkpoint.structure import Structure
 from src.checkpoint.weights import read_checkpoint
 from src.config import UserError, load_config
+from src.config.loading import config_beside
 from src.config.schema import flatten
 
 # What stands in front of all names: the official programs cut six letters off every name of a file that they test with.

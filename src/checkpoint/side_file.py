@@ -35,16 +35,16 @@ def resolve_config(structure: Structure, row: Source, config: str | None, num_cl
     wanted = _num_classes(structure, config, num_classes, where)
     if wanted is not None:
         values[_CLASSES] = wanted
-        if wanted != load_config(preset).dataset.num_classes:
+        if wanted != load_config(preset, ask_weights=False).dataset.num_classes:
             values["loss.class_weights"] = None  # the preset's belong to its own classes
-    return load_config(preset, words=[f"{key}={json.dumps(value)}" for key, value in values.items()])
+    return load_config(preset, words=[f"{key}={json.dumps(value)}" for key, value in values.items()], ask_weights=False)
 
 
 def _num_classes(structure: Structure, config: str | None, given: int | None, where: str) -> int | None:
     if given is not None or not structure.has_head:
         return given
     in_file = structure.num_classes()
-    if config is not None and (in_config := load_config(config).dataset.num_classes) != in_file:
+    if config is not None and (in_config := load_config(config, ask_weights=False).dataset.num_classes) != in_file:
         raise UserError(
             f"{where}: {in_file} classes in the file, {in_config} in --config {config}; "
             f"--num_classes {in_config} converts it with new classifier layers, --num_classes {in_file} keeps the file's"

@@ -12,9 +12,8 @@ from mindspore import nn
 from src.checkpoint.atomic import atomic_path
 from src.checkpoint.matching import LoadReport, check_enough, check_shapes, match
 from src.checkpoint.naming import unwrap_names
-from src.checkpoint.run_folder import config_beside
 from src.config.errors import UserError
-from src.config.loading import save_config
+from src.config.loading import config_beside, save_config
 from src.models.dropout import is_training_state
 
 logger = logging.getLogger("ocrnet")
