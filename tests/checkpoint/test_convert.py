@@ -129,6 +129,8 @@ def test_the_side_file_builds_the_network(source: str, tmp_path: Path) -> None:
     network = build_network(config)
     report = load_weights(network, out, complete=True)
     assert set(report.matched) == set(expected)
+    fine_tuning = load_config(None, {"checkpoint_path": str(out)})  # what train.py makes of the weights alone
+    assert (fine_tuning.model, fine_tuning.dataset) == (config.model, config.dataset)
     assert sorted(file.name for file in tmp_path.iterdir() if file != path) == ["out.ckpt", "out.yaml"]
     assert {file.stat().st_mode & 0o777 for file in (out, out.with_suffix(".yaml"))} == {0o644}
 
@@ -217,6 +219,18 @@ def test_other_precisions_become_float32_and_are_said(dtype: type, tmp_path: Pat
         rounded = value.astype(dtype).astype(np.float32)
         # The shift is added in float32: in half precision it would vanish.
         np.testing.assert_array_equal(written[name], np.abs(rounded) + np.float32(1e-5) if name.endswith("gamma") else rounded)
+
+
+def test_bfloat16_becomes_float32_and_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    there, here = random_weights(foreign.official())
+    torch.save({name: torch.from_numpy(value).bfloat16() for name, value in there.items()}, tmp_path / "in.pth")
+    assert command(tmp_path / "in.pth", tmp_path / "out.ckpt") == 0
+    assert f"{len(there)} arrays of bfloat16 became float32" in capsys.readouterr().out
+    written = read_checkpoint(tmp_path / "out.ckpt")
+    for name, value in here.items():
+        np.testing.assert_array_equal(written[name], torch.from_numpy(value).bfloat16().float().numpy())
 
 
 def preset(tmp_path: Path, **changes: Any) -> str:
