@@ -135,7 +135,7 @@ def test_both_files_or_none(fails: str, tmp_path: Path, monkeypatch: pytest.Monk
     broken = {
         "weights": (ms, "save_checkpoint", fail),
         "side file": (Path, "write_text", fail),
-        "last step": (atomic.os, "replace", fail_last),
+        "last step": (os, "replace", fail_last),
     }
     monkeypatch.setattr(*broken[fails])
     assert_refused(command(path, tmp_path / "out.ckpt"), tmp_path, capsys, "No space left", kept={"in.pth"})
