@@ -14,19 +14,20 @@ from src.data.pictures import Box
 CROP_TRIES = 10
 
 
-def normalize(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+def normalize(image: np.ndarray, mean: Sequence[float], std: Sequence[float], color_order: str = "RGB") -> np.ndarray:
     """Return (image / 255 - mean) / std.
 
     Args:
         image: HWC uint8 RGB, 0..255.
-        mean: of red, green, blue, of values 0..1.
+        mean: of each channel in color_order, of values 0..1.
         std: likewise.
+        color_order: order of the channels of the result, "RGB" or "BGR".
 
     Returns:
         CHW float32.
     """
     out = np.empty((3, *image.shape[:2]), np.float32)
-    return _normalize_into(out, image, normalization_table(mean, std))
+    return _normalize_into(out, image, normalization_table(mean, std), color_order)
 
 
 def normalization_table(mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
@@ -35,9 +36,9 @@ def normalization_table(mean: Sequence[float], std: Sequence[float]) -> np.ndarr
     return ((values - np.reshape(mean, (3, 1))) / np.reshape(std, (3, 1))).astype(np.float32)
 
 
-def _normalize_into(out: np.ndarray, image: np.ndarray, table: np.ndarray) -> np.ndarray:
-    for channel, plane in enumerate(cv2.split(image)):
-        out[channel] = cv2.LUT(plane, table[channel])
+def _normalize_into(out: np.ndarray, image: np.ndarray, table: np.ndarray, color_order: str) -> np.ndarray:
+    for channel, name in enumerate(color_order):
+        out[channel] = cv2.LUT(cv2.extractChannel(image, "RGB".index(name)), table[channel])
     return out
 
 
@@ -110,7 +111,7 @@ class TrainTransform:
 
     Args:
         config: reads `train.image_size`, `base_size`, `multi_scale`, `scale_range`, `scale_step`, `flip`, `crop_max_class_ratio`,
-            `color`, `downsample_rate`; `dataset.mean`, `std`, `ignore_label`.
+            `color`, `downsample_rate`; `dataset.color_order`, `mean`, `std`, `ignore_label`.
     """
 
     def __init__(self, config: DictConfig):
@@ -125,6 +126,7 @@ class TrainTransform:
         self.downsample_rate = train.downsample_rate
         self.ignore_label = config.dataset.ignore_label
         self.table = normalization_table(config.dataset.mean, config.dataset.std)
+        self.color_order = config.dataset.color_order
 
     def __call__(self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return a random training sample of a picture.
@@ -135,8 +137,8 @@ class TrainTransform:
             rng: the only source of randomness.
 
         Returns:
-            image CHW float32 of `train.image_size`, 0 (the mean colour) outside the picture; label HW int32 of that size divided by
-            `downsample_rate`, `ignore_label` outside the picture.
+            image CHW float32 of `train.image_size` in `dataset.color_order`, 0 (the mean colour) outside the picture; label HW int32 of
+            that size divided by `downsample_rate`, `ignore_label` outside the picture.
         """
         return self._sample(label.shape, lambda box: _cut(image, box), lambda box: _cut(label, box), rng)
 
@@ -192,7 +194,7 @@ class TrainTransform:
         height, width = label.shape
         left = self.crop_hw[1] - width if mirrored else 0
         sample = np.zeros((3, *self.crop_hw), np.float32)
-        _normalize_into(sample[:, :height, left : left + width], image, self.table)
+        _normalize_into(sample[:, :height, left : left + width], image, self.table, self.color_order)
         padded = np.full(self.crop_hw, self.ignore_label, np.int32)
         padded[:height, left : left + width] = label
         return sample, _downsample(padded, self.downsample_rate)

@@ -8,12 +8,12 @@ import cv2
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
-from mindspore.ops.auto_generate import ResizeBilinearV2
 
 from src.config.errors import UserError
 from src.data.transforms import normalize
 from src.inference.fusion import FUSIONS
 from src.inference.sliding import SizeHW, sliding_logits
+from src.models.resizing import bilinear
 
 MAX_CLASSES = 256  # of a uint8 label
 
@@ -24,6 +24,7 @@ class MainLogits(nn.Cell):
     Args:
         network: from image (B, 3, H, W) to a tuple of logits, the last of which is the main head's. Its parameters keep their names.
         align_corners: of the resizing, as inside the network.
+        half_pixel_centers: likewise.
 
     Inputs:
         image: (B, 3, H, W) float32.
@@ -33,10 +34,10 @@ class MainLogits(nn.Cell):
         (B, K, *size_hw) float32.
     """
 
-    def __init__(self, network: nn.Cell, align_corners: bool) -> None:
+    def __init__(self, network: nn.Cell, align_corners: bool, half_pixel_centers: bool) -> None:
         super().__init__(auto_prefix=False)
         self.network = network
-        self.resize = ResizeBilinearV2(align_corners, not align_corners)
+        self.resize = bilinear(align_corners, half_pixel_centers)
         self.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32), Tensor(shape=[2], dtype=ms.int64))
 
     def construct(self, image: Tensor, size_hw: Tensor) -> Tensor:
@@ -51,9 +52,11 @@ class Predictor:
     Args:
         network: from image (B, 3, H, W) float32 to a tuple of logits at any stride, the last of which is the main head's.
         num_classes: K, at most 256.
-        mean: of red, green, blue, of values 0..1.
+        mean: of each channel in color_order, of values 0..1.
         std: likewise.
         align_corners: bilinear resizing of logits maps corner pixels onto each other.
+        half_pixel_centers: without align_corners, it scales pixel centres; otherwise upper left corners.
+        color_order: order of the channels that the network sees, "RGB" or "BGR"; pictures are given in RGB.
         image_size: height and width that the network sees at scale 1, pixels; None: the picture's own.
         flip: average with the mirrored picture.
         scales: factors on the height and width.
@@ -75,6 +78,8 @@ class Predictor:
         mean: Sequence[float],
         std: Sequence[float],
         align_corners: bool,
+        half_pixel_centers: bool = True,
+        color_order: str = "RGB",
         image_size: SizeHW | None = None,
         flip: bool = False,
         scales: Sequence[float] = (1.0,),
@@ -93,17 +98,17 @@ class Predictor:
             raise UserError(f"eval.stride is {stride} for windows of {window}; each step must be 1..the window's side")
         self.num_classes = num_classes
         self._network = network
-        self._logits = MainLogits(network, align_corners)
-        self._resize = ResizeBilinearV2(align_corners, not align_corners)
+        self._logits = MainLogits(network, align_corners, half_pixel_centers)
+        self._resize = bilinear(align_corners, half_pixel_centers)
         self._argmax = ops.Argmax(axis=1, output_type=ms.int32)
-        self._mean, self._std = tuple(mean), tuple(std)
-        self._align_corners = align_corners
+        self._mean, self._std, self._color_order = tuple(mean), tuple(std), color_order
+        self._align_corners, self._half_pixel_centers = align_corners, half_pixel_centers
         self._image_size, self._flip, self._scales, self._fusion = image_size, flip, tuple(scales), fusion
         self._window, self._stride, self._batch_size = window, stride, batch_size
 
     @classmethod
     def from_config(cls, network: nn.Cell, config: Any) -> "Predictor":
-        """Return the predictor of a configuration; reads `dataset`, `eval` and `model.align_corners`."""
+        """Return the predictor of a configuration; reads `dataset`, `eval` and the resizing of `model`."""
         protocol = config.eval
         return cls(
             network,
@@ -111,6 +116,8 @@ class Predictor:
             mean=tuple(config.dataset.mean),
             std=tuple(config.dataset.std),
             align_corners=config.model.align_corners,
+            half_pixel_centers=config.model.half_pixel_centers,
+            color_order=config.dataset.color_order,
             image_size=tuple(protocol.image_size) if protocol.image_size else None,
             flip=protocol.flip,
             scales=tuple(protocol.scale_list) if protocol.multi_scale else (1.0,),
@@ -126,6 +133,7 @@ class Predictor:
         return {
             "image_size": _listed(self._image_size),
             "align_corners": self._align_corners,
+            "half_pixel_centers": self._half_pixel_centers,
             "flip": self._flip,
             "scales": list(self._scales),
             "fusion": self._fusion,
@@ -187,7 +195,7 @@ class Predictor:
         base_hw = self._image_size or _size_hw(images)
         height, width = (max(1, round(side * scale)) for side in base_hw)
         resized = (cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR) for image in images)
-        return np.stack([normalize(image, self._mean, self._std) for image in resized])
+        return np.stack([normalize(image, self._mean, self._std, self._color_order) for image in resized])
 
     def _sized_logits(self, image: np.ndarray, size_hw: SizeHW) -> np.ndarray:
         """Return the logits of normalised pictures at the output's size, a new (B, K, *size_hw) float32 array."""

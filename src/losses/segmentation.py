@@ -7,6 +7,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.losses.cross_entropy import CrossEntropy, OhemCrossEntropy
+from src.models.resizing import bilinear
 
 
 class SegmentationLoss(nn.Cell):
@@ -16,6 +17,7 @@ class SegmentationLoss(nn.Cell):
         criteria: for each output a Cell from (logits, label) to a scalar.
         balance_weights: factor of each criterion.
         align_corners: bilinear resizing maps corner pixels onto each other; as in the network.
+        half_pixel_centers: without align_corners, it scales pixel centres; likewise.
 
     Inputs:
         outputs: tuple of logits (B, K, h, w) float, one for each criterion.
@@ -28,13 +30,15 @@ class SegmentationLoss(nn.Cell):
         ValueError: if criteria and balance_weights differ in number.
     """
 
-    def __init__(self, criteria: Sequence[nn.Cell], balance_weights: Sequence[float], align_corners: bool) -> None:
+    def __init__(
+        self, criteria: Sequence[nn.Cell], balance_weights: Sequence[float], align_corners: bool, half_pixel_centers: bool = True
+    ) -> None:
         super().__init__()
         if len(criteria) != len(balance_weights):
             raise ValueError(f"balance_weights needs {len(criteria)} values, one per output; got {list(balance_weights)}")
         self.criteria = nn.CellList(list(criteria))
         self.balance_weights = tuple(float(weight) for weight in balance_weights)
-        self.resize = ops.ResizeBilinearV2(align_corners, not align_corners)
+        self.resize = bilinear(align_corners, half_pixel_centers)
 
     def construct(self, outputs: tuple[Tensor, ...], label: Tensor) -> Tensor:
         """Return the weighted sum over the outputs."""
@@ -50,7 +54,7 @@ def build_loss(config: Any, class_weights: Sequence[float] | None = None) -> Seg
     """Return the loss of a configuration.
 
     Args:
-        config: the complete configuration; `loss`, `dataset.num_classes`, `dataset.ignore_label` and `model.align_corners` are read.
+        config: the complete configuration; `loss`, `dataset.num_classes`, `dataset.ignore_label` and the resizing of `model` are read.
         class_weights: the data set's table; used if `loss.use_weights` is on and `loss.class_weights` is not given.
 
     Returns:
@@ -61,4 +65,5 @@ def build_loss(config: Any, class_weights: Sequence[float] | None = None) -> Seg
     common = (config.dataset.num_classes, config.dataset.ignore_label, weights)
     main = OhemCrossEntropy(*common, threshold=loss.ohem_threshold, keep=loss.ohem_keep) if loss.use_ohem else CrossEntropy(*common)
     auxiliary = [CrossEntropy(*common) for _ in loss.balance_weights[:-1]]
-    return SegmentationLoss([*auxiliary, main], loss.balance_weights, config.model.align_corners)
+    model = config.model
+    return SegmentationLoss([*auxiliary, main], loss.balance_weights, model.align_corners, model.half_pixel_centers)

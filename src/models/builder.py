@@ -6,6 +6,7 @@ from typing import Any
 from mindspore import nn
 from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, TruncatedNormal, Uniform, initializer
 
+from src.models.conventions import Conventions
 from src.models.seg_hrnet import HRNetV2, SegHRNet
 from src.models.seg_hrnet_ocr import SegHRNetOCR
 
@@ -27,11 +28,12 @@ def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_
         A Cell from image (B, 3, H, W) to a tuple of logits at stride 4, the last of which is the main head's.
     """
     model, num_classes = config.model, config.dataset.num_classes
+    conventions = Conventions.of(model, norm)
     network: HRNetV2
     if model.name == "seg_hrnet_ocr":
-        network = SegHRNetOCR(model.extra, model.ocr, num_classes, model.align_corners, norm, dropout_seed)
+        network = SegHRNetOCR(model.extra, model.ocr, num_classes, conventions, dropout_seed)
     else:
-        network = SegHRNet(model.extra, num_classes, model.align_corners, norm)
+        network = SegHRNet(model.extra, num_classes, conventions)
     _initialise(network, config.train.param_initializer)
     return network
 

@@ -1,14 +1,27 @@
-"""Building blocks shared by the networks: convolution, batch norm, bilinear resizing and residual blocks."""
+"""Building blocks shared by the networks: convolution, batch norm, activation and residual blocks."""
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
+
+from src.models.conventions import Conventions
 
 BN_MOMENTUM = 0.9  # of the old statistics; torch's 0.1
 BN_EPS = 1e-5
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = False) -> nn.Conv2d:
-    """Return a convolution padded by kernel // 2 on every side, so that stride 1 keeps height and width."""
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=bias)
+def conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool = False) -> nn.Conv2d:
+    """Return a convolution that keeps height and width: padded by kernel // 2 on every side."""
+    return nn.Conv2d(in_channels, out_channels, kernel, pad_mode="pad", padding=kernel // 2, has_bias=bias)
+
+
+def halving_conv(conventions: Conventions, in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Return a 3x3 convolution with stride 2, padded as the conventions say.
+
+    "symmetric" is one row or column of zeros on every side. "same" is no more than the output's ceil(size / 2) needs, the odd one behind:
+    none in front and one behind an even size, one on both sides of an odd size.
+    """
+    if conventions.stride2_padding == "same":
+        return nn.Conv2d(in_channels, out_channels, 3, 2, pad_mode="same", has_bias=False)
+    return nn.Conv2d(in_channels, out_channels, 3, 2, pad_mode="pad", padding=1, has_bias=False)
 
 
 def batch_norm(norm: type[nn.Cell], channels: int) -> nn.Cell:
@@ -16,37 +29,34 @@ def batch_norm(norm: type[nn.Cell], channels: int) -> nn.Cell:
     return norm(channels, momentum=BN_MOMENTUM, eps=BN_EPS)
 
 
-def bn_relu(norm: type[nn.Cell], channels: int) -> nn.SequentialCell:
-    """Return batch norm and ReLU as one Cell, parameter names `0.*`, as in the official OCR head."""
-    return nn.SequentialCell([batch_norm(norm, channels), nn.ReLU()])
+def conv_bn_relu(norm: type[nn.Cell], convolution: nn.Conv2d) -> nn.SequentialCell:
+    """Return a convolution with batch norm and ReLU, parameter names `0.*` and `1.*`."""
+    return nn.SequentialCell([convolution, batch_norm(norm, convolution.out_channels), nn.ReLU()])
 
 
-def conv_bn_relu(norm: type[nn.Cell], in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.SequentialCell:
-    """Return convolution, batch norm and ReLU, parameter names `0.*` and `1.*`."""
-    return nn.SequentialCell([conv(in_channels, out_channels, kernel, stride), batch_norm(norm, out_channels), nn.ReLU()])
+def head_activation(conventions: Conventions) -> nn.Cell:
+    """Return the activation of the heads: a plain ReLU where its slope is 0, which keeps exported graphs simple."""
+    return nn.LeakyReLU(conventions.negative_slope) if conventions.negative_slope > 0 else nn.ReLU()
 
 
-class Resize(nn.Cell):
-    """Bilinear resizing to the height and width of a reference, which may change from call to call.
+def classifier(conventions: Conventions, channels: int, num_classes: int, *, kernel: int = 1, last_kernel: int = 1) -> nn.SequentialCell:
+    """Return convolution, batch norm, activation and the convolution to the classes, parameter names `0.*`, `1.*` and `3.*`.
 
     Args:
-        align_corners: corner pixels map onto each other; otherwise pixel centres are scaled (torch's align_corners=False).
-
-    Inputs:
-        x: (B, C, H, W) float.
-        reference: any tensor whose last two dimensions are the height and width wanted.
-
-    Outputs:
-        (B, C, height, width), dtype of x.
+        conventions: bias of the first convolution, class of the batch norm, activation.
+        channels: channels of the input and of the first convolution.
+        num_classes: channels of the logits.
+        kernel: side of the first convolution.
+        last_kernel: side of the last one.
     """
-
-    def __init__(self, align_corners: bool) -> None:
-        super().__init__()
-        self.resize = ops.ResizeBilinearV2(align_corners, not align_corners)
-
-    def construct(self, x: Tensor, reference: Tensor) -> Tensor:
-        """Return x at the reference's height and width."""
-        return self.resize(x, ops.shape(reference)[-2:])
+    return nn.SequentialCell(
+        [
+            conv(channels, channels, kernel, bias=conventions.head_bias),
+            batch_norm(conventions.norm, channels),
+            head_activation(conventions),
+            conv(channels, num_classes, last_kernel, bias=True),
+        ]
+    )
 
 
 class BasicBlock(nn.Cell):

@@ -6,8 +6,10 @@ Source: Yuan et al., Object-Contextual Representations for Semantic Segmentation
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.models.conventions import Conventions
 from src.models.dropout import ChannelDropout
-from src.models.layers import Resize, bn_relu, conv
+from src.models.layers import batch_norm, conv, head_activation
+from src.models.resizing import Resize
 
 
 class SpatialGather(nn.Cell):
@@ -44,13 +46,13 @@ class QueryPool(nn.Cell):
 
     Args:
         scale: side of the pooled squares, 2 or more.
-        align_corners: see `Resize`.
+        conventions: the rule of resizing.
     """
 
-    def __init__(self, scale: int, align_corners: bool) -> None:
+    def __init__(self, scale: int, conventions: Conventions) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(scale, scale)
-        self.resize = Resize(align_corners)
+        self.resize = Resize(conventions.align_corners, conventions.half_pixel_centers)
 
     def construct(self, x: Tensor) -> Tensor:
         """Return the pooled map."""
@@ -80,8 +82,7 @@ class ObjectAttentionBlock(nn.Cell):
         in_channels: C, channels of pixels, regions and context.
         key_channels: D, channels of query, key and value.
         scale: the query map is max-pooled by this before the attention; 1 does not pool.
-        align_corners: see `Resize`; used where scale is 2 or more.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
 
     Inputs:
         features: (B, C, H, W) float.
@@ -93,13 +94,13 @@ class ObjectAttentionBlock(nn.Cell):
     Source: section 3.2, equations 3 to 5, and the supplement's f_pixel, f_object, f_down, f_up.
     """
 
-    def __init__(self, in_channels: int, key_channels: int, scale: int, align_corners: bool, norm: type[nn.Cell]) -> None:
+    def __init__(self, in_channels: int, key_channels: int, scale: int, conventions: Conventions) -> None:
         super().__init__()
-        self.pool = QueryPool(scale, align_corners) if scale > 1 else NoPool()
-        self.f_pixel = _transform(norm, in_channels, key_channels, key_channels)
-        self.f_object = _transform(norm, in_channels, key_channels, key_channels)
-        self.f_down = _transform(norm, in_channels, key_channels)
-        self.f_up = _transform(norm, key_channels, in_channels)
+        self.pool = QueryPool(scale, conventions) if scale > 1 else NoPool()
+        self.f_pixel = _transform(conventions, in_channels, key_channels, key_channels)
+        self.f_object = _transform(conventions, in_channels, key_channels, key_channels)
+        self.f_down = _transform(conventions, in_channels, key_channels)
+        self.f_up = _transform(conventions, key_channels, in_channels)
         self.compare = ops.BatchMatMul(transpose_a=True)
         self.weigh = ops.BatchMatMul(transpose_b=True)
         self.key_channels = key_channels
@@ -119,11 +120,16 @@ class ObjectAttentionBlock(nn.Cell):
         return self.pool.restore(self.f_up(context), features)
 
 
-def _transform(norm: type[nn.Cell], *widths: int) -> nn.SequentialCell:
+def _transform(conventions: Conventions, *widths: int) -> nn.SequentialCell:
     cells: list[nn.Cell] = []
     for before, after in zip(widths[:-1], widths[1:], strict=True):
-        cells += [conv(before, after, 1), bn_relu(norm, after)]
+        cells += [conv(before, after, 1, bias=conventions.transform_bias), _bn_activation(conventions, after)]
     return nn.SequentialCell(cells)
+
+
+def _bn_activation(conventions: Conventions, channels: int) -> nn.SequentialCell:
+    # As one Cell, parameter names `0.*` inside it: the official ones.
+    return nn.SequentialCell([batch_norm(conventions.norm, channels), head_activation(conventions)])
 
 
 class SpatialOCR(nn.Cell):
@@ -135,8 +141,7 @@ class SpatialOCR(nn.Cell):
         dropout: chance that a channel is dropped in training; 0 leaves dropout out.
         dropout_seed: see `ChannelDropout`.
         scale: see `ObjectAttentionBlock`.
-        align_corners: see `Resize`.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
 
     Inputs:
         features: (B, C, H, W) float.
@@ -149,12 +154,13 @@ class SpatialOCR(nn.Cell):
     """
 
     def __init__(
-        self, channels: int, key_channels: int, *, dropout: float, dropout_seed: int, scale: int, align_corners: bool, norm: type[nn.Cell]
+        self, channels: int, key_channels: int, *, dropout: float, dropout_seed: int, scale: int, conventions: Conventions
     ) -> None:
         super().__init__()
-        self.object_context_block = ObjectAttentionBlock(channels, key_channels, scale, align_corners, norm)
+        self.object_context_block = ObjectAttentionBlock(channels, key_channels, scale, conventions)
         drop = ChannelDropout(dropout, dropout_seed) if dropout > 0 else nn.Identity()
-        self.conv_bn_dropout = nn.SequentialCell([conv(2 * channels, channels, 1), bn_relu(norm, channels), drop])
+        fuse = conv(2 * channels, channels, 1, bias=conventions.transform_bias)
+        self.conv_bn_dropout = nn.SequentialCell([fuse, _bn_activation(conventions, channels), drop])
 
     def construct(self, features: Tensor, regions: Tensor) -> Tensor:
         """Return the augmented features."""

@@ -8,7 +8,9 @@ from typing import Any
 
 from mindspore import Tensor, nn, ops
 
-from src.models.layers import BLOCKS, Resize, batch_norm, conv, conv_bn_relu, residual_blocks
+from src.models.conventions import Conventions
+from src.models.layers import BLOCKS, batch_norm, classifier, conv, conv_bn_relu, halving_conv, residual_blocks
+from src.models.resizing import Resize, fuse_resize
 
 STEM_CHANNELS = 64
 
@@ -24,9 +26,10 @@ class KeepBranch(nn.Cell):
 class DownBranch(nn.SequentialCell):
     """A branch's way to a lower resolution: one 3x3 stride-2 convolution per halving, ReLU after all but the last."""
 
-    def __init__(self, in_channels: int, out_channels: int, halvings: int, norm: type[nn.Cell]) -> None:
-        steps = [conv_bn_relu(norm, in_channels, in_channels, 3, stride=2) for _ in range(halvings - 1)]
-        last = nn.SequentialCell([conv(in_channels, out_channels, 3, stride=2), batch_norm(norm, out_channels)])
+    def __init__(self, in_channels: int, out_channels: int, halvings: int, conventions: Conventions) -> None:
+        norm = conventions.norm
+        steps = [conv_bn_relu(norm, halving_conv(conventions, in_channels, in_channels)) for _ in range(halvings - 1)]
+        last = nn.SequentialCell([halving_conv(conventions, in_channels, out_channels), batch_norm(norm, out_channels)])
         super().__init__([*steps, last])
 
     def construct(self, x: Tensor, reference: Tensor) -> Tensor:
@@ -37,11 +40,11 @@ class DownBranch(nn.SequentialCell):
 
 
 class UpBranch(nn.SequentialCell):
-    """A branch's way to a higher resolution: 1x1 convolution, batch norm, bilinear resizing."""
+    """A branch's way to a higher resolution: 1x1 convolution, batch norm, resizing."""
 
-    def __init__(self, in_channels: int, out_channels: int, align_corners: bool, norm: type[nn.Cell]) -> None:
-        super().__init__([conv(in_channels, out_channels, 1), batch_norm(norm, out_channels)])
-        self.resize = Resize(align_corners)
+    def __init__(self, in_channels: int, out_channels: int, doublings: int, conventions: Conventions) -> None:
+        super().__init__([conv(in_channels, out_channels, 1), batch_norm(conventions.norm, out_channels)])
+        self.resize = fuse_resize(conventions, doublings)
 
     def construct(self, x: Tensor, reference: Tensor) -> Tensor:
         """Return x at the reference's resolution."""
@@ -56,12 +59,11 @@ class FuseRow(nn.SequentialCell):
     Args:
         target: index of that branch.
         channels: channels of each branch.
-        align_corners: see `Resize`.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
     """
 
-    def __init__(self, target: int, channels: Sequence[int], align_corners: bool, norm: type[nn.Cell]) -> None:
-        super().__init__([_fuse_cell(source, target, channels, align_corners, norm) for source in range(len(channels))])
+    def __init__(self, target: int, channels: Sequence[int], conventions: Conventions) -> None:
+        super().__init__([_fuse_cell(source, target, channels, conventions) for source in range(len(channels))])
         self.target = target
         self.relu = nn.ReLU()
 
@@ -74,12 +76,12 @@ class FuseRow(nn.SequentialCell):
         return self.relu(total)
 
 
-def _fuse_cell(source: int, target: int, channels: Sequence[int], align_corners: bool, norm: type[nn.Cell]) -> nn.Cell:
+def _fuse_cell(source: int, target: int, channels: Sequence[int], conventions: Conventions) -> nn.Cell:
     if source == target:
         return KeepBranch()
     if source > target:
-        return UpBranch(channels[source], channels[target], align_corners, norm)
-    return DownBranch(channels[source], channels[target], target - source, norm)
+        return UpBranch(channels[source], channels[target], source - target, conventions)
+    return DownBranch(channels[source], channels[target], target - source, conventions)
 
 
 class HighResolutionModule(nn.Cell):
@@ -88,8 +90,7 @@ class HighResolutionModule(nn.Cell):
     Args:
         in_channels: channels of each branch's input.
         stage: `model.extra.STAGE*` of the configuration.
-        align_corners: see `Resize`.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
 
     Inputs:
         branches: tuple of (B, in_channels[i], H_i, W_i) float.
@@ -98,12 +99,14 @@ class HighResolutionModule(nn.Cell):
         tuple of (B, stage_channels(stage)[i], H_i, W_i).
     """
 
-    def __init__(self, in_channels: Sequence[int], stage: Any, align_corners: bool, norm: type[nn.Cell]) -> None:
+    def __init__(self, in_channels: Sequence[int], stage: Any, conventions: Conventions) -> None:
         super().__init__()
         widths = zip(in_channels, stage.NUM_CHANNELS, stage.NUM_BLOCKS, strict=True)
-        self.branches = nn.CellList([residual_blocks(stage.BLOCK, before, width, count, norm) for before, width, count in widths])
+        self.branches = nn.CellList(
+            [residual_blocks(stage.BLOCK, before, width, count, conventions.norm) for before, width, count in widths]
+        )
         channels = stage_channels(stage)
-        self.fuse_layers = nn.CellList([FuseRow(target, channels, align_corners, norm) for target in range(len(channels))])
+        self.fuse_layers = nn.CellList([FuseRow(target, channels, conventions) for target in range(len(channels))])
 
     def construct(self, branches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the branches after residual blocks and exchange."""
@@ -122,11 +125,11 @@ class Transition(nn.SequentialCell):
     Args:
         before: channels of each branch of the stage before.
         after: channels of each branch of the stage behind.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
     """
 
-    def __init__(self, before: Sequence[int], after: Sequence[int], norm: type[nn.Cell]) -> None:
-        super().__init__([_transition_cell(index, before, after, norm) for index in range(len(after))])
+    def __init__(self, before: Sequence[int], after: Sequence[int], conventions: Conventions) -> None:
+        super().__init__([_transition_cell(index, before, after, conventions) for index in range(len(after))])
         self.num_before = len(before)
 
     def construct(self, branches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -137,15 +140,16 @@ class Transition(nn.SequentialCell):
         return led
 
 
-def _transition_cell(index: int, before: Sequence[int], after: Sequence[int], norm: type[nn.Cell]) -> nn.Cell:
+def _transition_cell(index: int, before: Sequence[int], after: Sequence[int], conventions: Conventions) -> nn.Cell:
     if index >= len(before):
         # A new branch: from the lowest resolution, down by 2. The extra level of nesting is the official one.
         halvings = index - len(before) + 1
         widths = [before[-1]] * halvings + [after[index]]
-        return nn.SequentialCell([conv_bn_relu(norm, widths[i], widths[i + 1], 3, stride=2) for i in range(halvings)])
+        steps = [halving_conv(conventions, widths[i], widths[i + 1]) for i in range(halvings)]
+        return nn.SequentialCell([conv_bn_relu(conventions.norm, step) for step in steps])
     if before[index] == after[index]:
         return nn.Identity()
-    return conv_bn_relu(norm, before[index], after[index], 3)
+    return conv_bn_relu(conventions.norm, conv(before[index], after[index], 3))
 
 
 def stage_channels(stage: Any) -> list[int]:
@@ -158,8 +162,7 @@ class HRNetV2(nn.Cell):
 
     Args:
         extra: `model.extra` of the configuration, with STAGE1 to STAGE4.
-        align_corners: see `Resize`.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
 
     Inputs:
         image: (B, 3, H, W) float, normalised; H and W of any size from 32 on.
@@ -168,23 +171,24 @@ class HRNetV2(nn.Cell):
         (B, `out_channels`, ceil(H / 4), ceil(W / 4)).
     """
 
-    def __init__(self, extra: Any, align_corners: bool, norm: type[nn.Cell] = nn.BatchNorm2d) -> None:
+    def __init__(self, extra: Any, conventions: Conventions) -> None:
         super().__init__()
-        self.conv1 = conv(3, STEM_CHANNELS, 3, stride=2)
+        norm = conventions.norm
+        self.conv1 = halving_conv(conventions, 3, STEM_CHANNELS)
         self.bn1 = batch_norm(norm, STEM_CHANNELS)
-        self.conv2 = conv(STEM_CHANNELS, STEM_CHANNELS, 3, stride=2)
+        self.conv2 = halving_conv(conventions, STEM_CHANNELS, STEM_CHANNELS)
         self.bn2 = batch_norm(norm, STEM_CHANNELS)
         self.relu = nn.ReLU()
         first = extra.STAGE1
         self.layer1 = residual_blocks(first.BLOCK, STEM_CHANNELS, first.NUM_CHANNELS[0], first.NUM_BLOCKS[0], norm)
         widths = [stage_channels(extra[f"STAGE{number}"]) for number in (1, 2, 3, 4)]
-        self.transition1 = Transition(widths[0], widths[1], norm)
-        self.stage2 = _stage(widths[1], extra.STAGE2, align_corners, norm)
-        self.transition2 = Transition(widths[1], widths[2], norm)
-        self.stage3 = _stage(widths[2], extra.STAGE3, align_corners, norm)
-        self.transition3 = Transition(widths[2], widths[3], norm)
-        self.stage4 = _stage(widths[3], extra.STAGE4, align_corners, norm)
-        self.resize = Resize(align_corners)
+        self.transition1 = Transition(widths[0], widths[1], conventions)
+        self.stage2 = _stage(widths[1], extra.STAGE2, conventions)
+        self.transition2 = Transition(widths[1], widths[2], conventions)
+        self.stage3 = _stage(widths[2], extra.STAGE3, conventions)
+        self.transition3 = Transition(widths[2], widths[3], conventions)
+        self.stage4 = _stage(widths[3], extra.STAGE4, conventions)
+        self.resize = Resize(conventions.align_corners, conventions.half_pixel_centers)
         self.out_channels = sum(widths[3])
 
     def extract(self, image: Tensor) -> Tensor:
@@ -205,9 +209,9 @@ class HRNetV2(nn.Cell):
         return self.extract(image)
 
 
-def _stage(channels: Sequence[int], stage: Any, align_corners: bool, norm: type[nn.Cell]) -> nn.SequentialCell:
+def _stage(channels: Sequence[int], stage: Any, conventions: Conventions) -> nn.SequentialCell:
     # A transition already gives each branch its width, so every module of a stage takes what it returns.
-    return nn.SequentialCell([HighResolutionModule(channels, stage, align_corners, norm) for _ in range(stage.NUM_MODULES)])
+    return nn.SequentialCell([HighResolutionModule(channels, stage, conventions) for _ in range(stage.NUM_MODULES)])
 
 
 class SegHRNet(HRNetV2):
@@ -216,8 +220,7 @@ class SegHRNet(HRNetV2):
     Args:
         extra: `model.extra` of the configuration.
         num_classes: K, channels of the logits.
-        align_corners: see `Resize`.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
 
     Inputs:
         image: (B, 3, H, W) float, normalised.
@@ -226,17 +229,9 @@ class SegHRNet(HRNetV2):
         tuple of one: logits (B, K, ceil(H / 4), ceil(W / 4)).
     """
 
-    def __init__(self, extra: Any, num_classes: int, align_corners: bool, norm: type[nn.Cell] = nn.BatchNorm2d) -> None:
-        super().__init__(extra, align_corners, norm)
-        width = self.out_channels
-        self.last_layer = nn.SequentialCell(
-            [
-                conv(width, width, 1, bias=True),
-                batch_norm(norm, width),
-                nn.ReLU(),
-                conv(width, num_classes, extra.FINAL_CONV_KERNEL, bias=True),
-            ]
-        )
+    def __init__(self, extra: Any, num_classes: int, conventions: Conventions) -> None:
+        super().__init__(extra, conventions)
+        self.last_layer = classifier(conventions, self.out_channels, num_classes, last_kernel=extra.FINAL_CONV_KERNEL)
 
     def construct(self, image: Tensor) -> tuple[Tensor]:
         """Return (logits,)."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from mindspore import Tensor, nn
 
-from src.models.layers import batch_norm, conv
+from src.models.conventions import Conventions
+from src.models.layers import batch_norm, classifier, conv, head_activation
 from src.models.ocr import SpatialGather, SpatialOCR
 from src.models.seg_hrnet import HRNetV2
 
@@ -19,8 +20,7 @@ class SegHRNetOCR(HRNetV2):
         extra: `model.extra` of the configuration.
         ocr: `model.ocr` of the configuration.
         num_classes: K, channels of the logits.
-        align_corners: see `Resize`.
-        norm: class of the batch norm.
+        conventions: what frameworks do differently.
         dropout_seed: see `ChannelDropout`.
 
     Inputs:
@@ -30,30 +30,16 @@ class SegHRNetOCR(HRNetV2):
         tuple (aux, out) of logits (B, K, ceil(H / 4), ceil(W / 4)); out is the main head's.
     """
 
-    def __init__(
-        self,
-        extra: Any,
-        ocr: Any,
-        num_classes: int,
-        align_corners: bool,
-        norm: type[nn.Cell] = nn.BatchNorm2d,
-        dropout_seed: int = 0,
-    ) -> None:
-        super().__init__(extra, align_corners, norm)
+    def __init__(self, extra: Any, ocr: Any, num_classes: int, conventions: Conventions, dropout_seed: int = 0) -> None:
+        super().__init__(extra, conventions)
         width, mid = self.out_channels, ocr.mid_channels
-        self.aux_head = nn.SequentialCell(
-            [conv(width, width, 1, bias=True), batch_norm(norm, width), nn.ReLU(), conv(width, num_classes, 1, bias=True)]
+        self.aux_head = classifier(conventions, width, num_classes, kernel=ocr.aux_kernel)
+        self.conv3x3_ocr = nn.SequentialCell(
+            [conv(width, mid, 3, bias=conventions.head_bias), batch_norm(conventions.norm, mid), head_activation(conventions)]
         )
-        self.conv3x3_ocr = nn.SequentialCell([conv(width, mid, 3, bias=True), batch_norm(norm, mid), nn.ReLU()])
         self.ocr_gather_head = SpatialGather()
         self.ocr_distri_head = SpatialOCR(
-            mid,
-            ocr.key_channels,
-            dropout=ocr.dropout,
-            dropout_seed=dropout_seed,
-            scale=ocr.scale,
-            align_corners=align_corners,
-            norm=norm,
+            mid, ocr.key_channels, dropout=ocr.dropout, dropout_seed=dropout_seed, scale=ocr.scale, conventions=conventions
         )
         self.cls_head = conv(mid, num_classes, 1, bias=True)
 

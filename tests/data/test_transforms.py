@@ -40,6 +40,13 @@ def test_normalize_by_hand():
     np.testing.assert_allclose(out[..., 0], expected, rtol=1e-6)
 
 
+def test_normalize_to_bgr_by_hand():
+    image = np.array([[[0, 255, 51]]], np.uint8)
+    # The first mean and deviation are those of the first channel that the network sees, which is blue.
+    expected = [(0.2 - 0.485) / 0.229, (1 - 0.456) / 0.224, -0.406 / 0.225]
+    np.testing.assert_allclose(normalize(image, MEAN, STD, "BGR").ravel(), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("scale", [0.5, 0.73, 1.0, 1.3, 2.1])
 @pytest.mark.parametrize("corner", [0.0, 0.37, 1.0])
 def test_crop_equals_crop_after_resizing(scale, corner):
@@ -76,6 +83,16 @@ def test_plain_crop_keeps_pixels():
     assert sample.shape == (3, 40, 60) and sample.dtype == np.float32 and target.dtype == np.int32
     np.testing.assert_array_equal(sample, normalize(image, MEAN, STD))
     np.testing.assert_array_equal(target, label)
+
+
+def test_training_samples_are_in_the_color_order_of_the_weights():
+    image, label = smooth_picture(40, 60), np.zeros((40, 60), np.uint8)
+    color = ["train.color.probability=1.0", "train.color.saturation=0.5"]  # colours change in RGB, whatever the network sees
+    for words in ([], color):
+        words = ["train.image_size=[40,60]", "dataset.mean=[0.1,0.2,0.3]", *words]
+        sample, _ = make_transform(*words, "dataset.color_order=BGR")(image, label, rng())
+        rgb, _ = make_transform(*words, "dataset.mean=[0.3,0.2,0.1]", "dataset.std=[0.225,0.224,0.229]")(image, label, rng())
+        np.testing.assert_array_equal(sample, rgb[::-1])
 
 
 def test_padding_is_mean_colour_and_ignored():

@@ -37,38 +37,47 @@ class TinyNet(nn.Cell):
         return (logits - self.mean[:, None, None]) / np.sqrt(1 + EPS)
 
 
-def resize_axis(x, axis, size, align_corners):
+RULES = {
+    "corners": {"align_corners": True},
+    "centres": {"align_corners": False},
+    "upper left": {"align_corners": False, "half_pixel_centers": False},
+}
+
+
+def resize_axis(x, axis, size, rule):
     length = x.shape[axis]
-    if align_corners:
+    if rule == "corners":
         positions = np.arange(size) * ((length - 1) / (size - 1) if size > 1 else 0)
-    else:
+    elif rule == "centres":
         positions = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, None)
+    else:
+        positions = np.arange(size) * length / size
     low = np.minimum(np.floor(positions).astype(int), length - 1)
     high = np.minimum(low + 1, length - 1)
     weight = (positions - low).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
     return x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight
 
 
-def resize(x, size_hw, align_corners):
-    return resize_axis(resize_axis(x, 2, size_hw[0], align_corners), 3, size_hw[1], align_corners)
+def resize(x, size_hw, rule):
+    return resize_axis(resize_axis(x, 2, size_hw[0], rule), 3, size_hw[1], rule)
 
 
-def oracle_logits(net, image, scale, size_hw, align_corners, base_hw=None, window=None, stride=None):
+def oracle_logits(net, image, scale, size_hw, rule, base_hw=None, window=None, stride=None):
     """Logits of one picture at one scale, (1, K, *size_hw) float64."""
     height, width = (round(side * scale) for side in base_hw or image.shape[:2])
     x = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float64) / 255
     x = ((x - MEAN) / STD).transpose(2, 0, 1)[None]
     if window is None:
-        return resize(net.in_numpy(x), size_hw, align_corners)
+        return resize(net.in_numpy(x), size_hw, rule)
     padded = np.zeros((1, 3, max(height, window[0]), max(width, window[1])))
     padded[:, :, :height, :width] = x
     total, count = np.zeros((1, NUM_CLASSES, *padded.shape[2:])), np.zeros(padded.shape[2:])
     for top in window_starts(padded.shape[2], window[0], stride[0]):
         for left in window_starts(padded.shape[3], window[1], stride[1]):
             place = np.s_[..., top : top + window[0], left : left + window[1]]
-            total[place] += resize(net.in_numpy(padded[place]), window, align_corners)
+            total[place] += resize(net.in_numpy(padded[place]), window, rule)
             count[place] += 1
-    return resize((total / count)[:, :, :height, :width], size_hw, align_corners)
+    return resize((total / count)[:, :, :height, :width], size_hw, rule)
 
 
 def predictor_of(net, **options):
@@ -92,12 +101,12 @@ def mode(request):
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
-@pytest.mark.parametrize("align_corners", [True, False])
-def test_whole_picture_equals_numpy_at_any_size(net, mode, align_corners):
-    predictor = predictor_of(net, align_corners=align_corners)
+@pytest.mark.parametrize("rule", RULES)
+def test_whole_picture_equals_numpy_at_any_size(net, mode, rule):
+    predictor = predictor_of(net, **RULES[rule])
     for size_hw in ((33, 47), (64, 32), (5, 7), (1, 1)):
         images = pictures(2, *size_hw)
-        expected = np.concatenate([oracle_logits(net, image, 1, size_hw, align_corners) for image in images])
+        expected = np.concatenate([oracle_logits(net, image, 1, size_hw, rule) for image in images])
         np.testing.assert_allclose(predictor.scores(images), expected, atol=1e-4)
         labels = predictor.predict(list(images))
         assert labels.dtype == np.uint8 and labels.shape == (2, *size_hw)
@@ -111,6 +120,13 @@ def test_the_main_head_is_used(net):
     assert not np.array_equal(predictor_of(net).predict(images), auxiliary_would_be.argmax(axis=1))
 
 
+def test_a_network_of_bgr_pictures_sees_the_channels_turned(net):
+    images = pictures(1, 16, 20)
+    turned = predictor_of(net).scores(images[..., ::-1])
+    np.testing.assert_array_equal(predictor_of(net, color_order="BGR").scores(images), turned)
+    assert np.abs(turned - predictor_of(net).scores(images)).max() > 0.1
+
+
 def test_one_compile_serves_all_sizes_and_batches(net):
     predictor = predictor_of(net, flip=True, scales=(0.5, 1.0, 1.25))
     for count, size_hw in ((1, (33, 47)), (2, (64, 32)), (3, (9, 70))):
@@ -120,20 +136,20 @@ def test_one_compile_serves_all_sizes_and_batches(net):
     net.set_train(False)
 
 
-@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("fusion", ["exp", "logits", "softmax"])
-def test_scales_and_flip_equal_numpy(net, mode, fusion, align_corners):
+def test_scales_and_flip_equal_numpy(net, mode, fusion, rule):
     size_hw, scales = (31, 45), (0.5, 1.0, 1.75)
     image = pictures(1, *size_hw)[0]
-    plain = [oracle_logits(net, image, scale, size_hw, align_corners) for scale in scales]
-    mirrored = [oracle_logits(net, image[:, ::-1].copy(), scale, size_hw, align_corners)[..., ::-1] for scale in scales]
+    plain = [oracle_logits(net, image, scale, size_hw, rule) for scale in scales]
+    mirrored = [oracle_logits(net, image[:, ::-1].copy(), scale, size_hw, rule)[..., ::-1] for scale in scales]
     if fusion == "exp":
         expected = np.log(sum(np.exp((a + b) / 2) for a, b in zip(plain, mirrored, strict=True)))
     elif fusion == "logits":
         expected = np.mean(plain + mirrored, axis=0)
     else:
         expected = np.mean([np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in plain + mirrored], axis=0)
-    predictor = predictor_of(net, align_corners=align_corners, flip=True, scales=scales, fusion=fusion)
+    predictor = predictor_of(net, **RULES[rule], flip=True, scales=scales, fusion=fusion)
     np.testing.assert_allclose(predictor.scores([image]), expected, atol=2e-4)
     assert (predictor.predict([image]) == expected.argmax(axis=1)).mean() > 0.999
 
@@ -151,7 +167,7 @@ def test_a_mirrored_picture_gets_the_mirrored_answer_with_flip():
 def test_sliding_window_equals_numpy(net, size_hw, scale, batch_size):
     window, stride = (16, 24), (10, 17)
     images = pictures(2, *size_hw)
-    expected = np.concatenate([oracle_logits(net, image, scale, size_hw, True, None, window, stride) for image in images])
+    expected = np.concatenate([oracle_logits(net, image, scale, size_hw, "corners", None, window, stride) for image in images])
     predictor = predictor_of(net, scales=(scale,), window=window, stride=stride, batch_size=batch_size)
     np.testing.assert_allclose(predictor.scores(images), expected, atol=1e-4)
     assert predictor.predict(images).shape == (2, *size_hw)
@@ -159,7 +175,7 @@ def test_sliding_window_equals_numpy(net, size_hw, scale, batch_size):
 
 def test_image_size_changes_what_the_network_sees_not_the_answers_size(net):
     image = pictures(1, 37, 50)[0]
-    expected = oracle_logits(net, image, 1, (37, 50), True, base_hw=(64, 48))
+    expected = oracle_logits(net, image, 1, (37, 50), "corners", base_hw=(64, 48))
     predictor = predictor_of(net, image_size=(64, 48))
     np.testing.assert_allclose(predictor.scores([image]), expected, atol=1e-4)
     assert not np.allclose(expected, predictor_of(net).scores([image]), atol=1e-2)
@@ -168,7 +184,7 @@ def test_image_size_changes_what_the_network_sees_not_the_answers_size(net):
 def test_logits_too_large_for_exp_still_give_finite_scores_and_the_same_classes():
     big = TinyNet(gain=300.0)
     image = pictures(1, 24, 24)[0]
-    plain = [oracle_logits(big, image, scale, (24, 24), True) for scale in (1.0, 1.5)]
+    plain = [oracle_logits(big, image, scale, (24, 24), "corners") for scale in (1.0, 1.5)]
     assert max(x.max() for x in plain) > 100
     expected = np.logaddexp(*plain)
     predictor = predictor_of(big, scales=(1.0, 1.5))
@@ -221,9 +237,9 @@ def config_of(**evaluation):
         "batch_size": 3,
     }
     return SimpleNamespace(
-        dataset=SimpleNamespace(num_classes=NUM_CLASSES, mean=list(MEAN), std=list(STD)),
+        dataset=SimpleNamespace(num_classes=NUM_CLASSES, color_order="BGR", mean=list(MEAN), std=list(STD)),
         eval=SimpleNamespace(**{**protocol, **evaluation}),
-        model=SimpleNamespace(align_corners=False),
+        model=SimpleNamespace(align_corners=False, half_pixel_centers=False),
     )
 
 
@@ -231,6 +247,7 @@ def test_from_config_reads_the_protocol(net):
     assert Predictor.from_config(net, config_of()).protocol == {
         "image_size": None,
         "align_corners": False,
+        "half_pixel_centers": False,
         "flip": True,
         "scales": [0.5, 1.0],
         "fusion": "softmax",
@@ -243,7 +260,8 @@ def test_from_config_reads_the_protocol(net):
 
 def test_from_config_predicts_as_the_options_say(net):
     image = pictures(1, 30, 41)[0]
-    options = {"flip": True, "scales": (0.5, 1.0), "fusion": "softmax", "window": (16, 24), "stride": (8, 12), "align_corners": False}
+    options = {"flip": True, "scales": (0.5, 1.0), "fusion": "softmax", "window": (16, 24), "stride": (8, 12), **RULES["upper left"]}
+    options["color_order"] = "BGR"
     expected = predictor_of(net, **options).scores([image])
     np.testing.assert_array_equal(Predictor.from_config(net, config_of()).scores([image]), expected)
 

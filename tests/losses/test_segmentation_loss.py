@@ -15,12 +15,12 @@ class MeanOfLogits(nn.Cell):
         return (logits * label.astype(ms.float32).expand_dims(1)).sum()
 
 
-@pytest.mark.parametrize(("align_corners", "at_second_column"), [(True, 1.0), (False, 0.75)])
-def test_logits_are_resized_to_the_label(align_corners, at_second_column):
+@pytest.mark.parametrize(("rule", "at_second_column"), [((True, True), 1.0), ((False, True), 0.75), ((False, False), 1.5)])
+def test_logits_are_resized_to_the_label(rule, at_second_column):
     # A ramp 0..3 resized to 4 columns; the label picks the second one.
     logits = Tensor(np.array([[[[0.0, 3.0]]]], np.float32))
     label = Tensor(np.array([[[0, 1, 0, 0]]], np.int32))
-    loss = SegmentationLoss([MeanOfLogits()], [1.0], align_corners)
+    loss = SegmentationLoss([MeanOfLogits()], [1.0], *rule)
     assert loss((logits,), label).asnumpy() == pytest.approx(at_second_column)
 
 

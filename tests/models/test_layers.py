@@ -3,51 +3,69 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.models.layers import BasicBlock, Bottleneck, Resize, batch_norm, conv, residual_blocks
+from src.models.conventions import Conventions
+from src.models.layers import BasicBlock, Bottleneck, batch_norm, conv, halving_conv, head_activation, residual_blocks
 
 
-def resize_axis(x: np.ndarray, size: int, axis: int, align_corners: bool) -> np.ndarray:
-    """Linear interpolation along one axis, from its definition."""
-    length = x.shape[axis]
-    if align_corners:
-        source = np.arange(size) * ((length - 1) / (size - 1) if size > 1 else 0.0)
-    else:
-        source = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, None)
-    low = np.clip(np.floor(source).astype(int), 0, length - 1)
-    high = np.minimum(low + 1, length - 1)
-    shape = [1] * x.ndim
-    shape[axis] = size
-    part = np.clip(source - low, 0, 1).reshape(shape)
-    return np.take(x, low, axis) * (1 - part) + np.take(x, high, axis) * part
+def padded_conv(x: np.ndarray, weight: np.ndarray, stride: int, before: tuple[int, int], behind: tuple[int, int]) -> np.ndarray:
+    """Convolve (H, W) by its definition, with so many rows and columns of zeros in front and behind."""
+    x = np.pad(x, tuple(zip(before, behind, strict=True)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape)[::stride, ::stride]
+    return np.einsum("hwij,ij->hw", windows, weight)
 
 
-@pytest.mark.parametrize("align_corners", [True, False])
-def test_resize_equals_the_definition_up_and_down(mode, align_corners):
+@pytest.mark.parametrize("bias", [False, True])
+def test_conv_keeps_the_size(bias):
     rng = np.random.default_rng(0)
-    resize = Resize(align_corners)
-    for before, after in (((3, 5), (7, 9)), ((8, 6), (3, 4)), ((4, 4), (4, 4)), ((1, 3), (5, 2)), ((5, 7), (1, 1))):
-        x = rng.normal(size=(2, 3, *before)).astype(np.float32)
-        expected = resize_axis(resize_axis(x, after[0], 2, align_corners), after[1], 3, align_corners)
-        y = resize(Tensor(x), Tensor(np.zeros((1, 1, *after), np.float32)))
-        np.testing.assert_allclose(y.asnumpy(), expected, atol=1e-5)
+    for kernel in (1, 3):
+        layer = conv(1, 1, kernel, bias=bias)
+        x, weight = rng.normal(size=(5, 8)).astype(np.float32), rng.normal(size=(kernel, kernel)).astype(np.float32)
+        layer.weight.set_data(Tensor(weight[None, None]))
+        assert (layer.bias is not None) == bias
+        if bias:
+            layer.bias.set_data(Tensor([2.0], ms.float32))
+        pads = (kernel // 2, kernel // 2)
+        y = layer(Tensor(x[None, None])).asnumpy()[0, 0]
+        np.testing.assert_allclose(y, padded_conv(x, weight, 1, pads, pads) + 2 * bias, atol=1e-5)
 
 
-def test_resize_of_a_ramp_by_hand():
-    ramp = Tensor(np.array([[[[0.0, 3.0]]]], np.float32))
-    reference = Tensor(np.zeros((1, 1, 1, 4), np.float32))
-    np.testing.assert_allclose(Resize(True)(ramp, reference).asnumpy().ravel(), [0, 1, 2, 3], atol=1e-6)
-    np.testing.assert_allclose(Resize(False)(ramp, reference).asnumpy().ravel(), [0, 0.75, 2.25, 3], atol=1e-6)
-
-
-@pytest.mark.parametrize(("stride", "size"), [(1, (5, 8)), (2, (3, 4))])
-def test_conv_pads_every_side_alike(stride, size):
-    layer = conv(1, 1, 3, stride)
-    layer.weight.set_data(ms.ops.ones((1, 1, 3, 3), ms.float32))
-    y = layer(ms.ops.ones((1, 1, 5, 8), ms.float32)).asnumpy()[0, 0]
-    assert y.shape == size
-    assert y[0, 0] == 4  # the corner sees 2x2 of 3x3
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
+def test_halving_conv_pads_by_its_convention_at_changing_sizes(mode, padding):
+    rng = np.random.default_rng(0)
+    layer = halving_conv(Conventions(stride2_padding=padding), 1, 1)
+    layer.set_inputs(Tensor(shape=[None, 1, None, None], dtype=ms.float32))
+    weight = rng.normal(size=(3, 3)).astype(np.float32)
+    layer.weight.set_data(Tensor(weight[None, None]))
+    for size_hw in ((4, 6), (5, 7), (4, 7), (5, 6), (1, 2)):
+        x = rng.normal(size=size_hw).astype(np.float32)
+        before = tuple(1 if padding == "symmetric" else side % 2 for side in size_hw)
+        y = layer(Tensor(x[None, None])).asnumpy()[0, 0]
+        expected = padded_conv(x, weight, 2, before, (1, 1))
+        assert y.shape == tuple(-(-side // 2) for side in size_hw) == expected.shape
+        np.testing.assert_allclose(y, expected, atol=1e-5)
     assert layer.bias is None
-    assert conv(1, 1, 1, bias=True).bias is not None
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
+def test_the_gradient_of_halving_conv_is_the_transposed_map(mode, padding):
+    rng = np.random.default_rng(0)
+    layer = halving_conv(Conventions(stride2_padding=padding), 1, 1)
+    kernel = rng.normal(size=(3, 3)).astype(np.float32)
+    layer.weight.set_data(Tensor(kernel[None, None]))
+    (x, other), weight = rng.normal(size=(2, 6, 7)).astype(np.float32), rng.normal(size=(3, 4)).astype(np.float32)
+
+    def weighted_sum(x):
+        return (layer(x) * Tensor(weight)).sum()
+
+    gradient = ms.grad(weighted_sum)(Tensor(x[None, None])).asnumpy()[0, 0]
+    before = (1, 1) if padding == "symmetric" else (0, 1)
+    np.testing.assert_allclose((gradient * other).sum(), (padded_conv(other, kernel, 2, before, (1, 1)) * weight).sum(), rtol=1e-4)
+
+
+def test_heads_have_a_leaky_relu_where_its_slope_is_not_0(mode):
+    x = Tensor(np.array([-2.0, 0.0, 3.0], np.float32))
+    np.testing.assert_allclose(head_activation(Conventions(negative_slope=0.01))(x).asnumpy(), [-0.02, 0, 3], rtol=1e-6)
+    assert type(head_activation(Conventions())) is nn.ReLU
 
 
 def test_batch_norm_keeps_nine_tenths_of_the_old_statistics():

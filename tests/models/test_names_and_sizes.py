@@ -16,6 +16,7 @@ from src.config.hrnet import (
     HRNET_W48,
 )
 from src.models.builder import build_network, is_backbone
+from src.models.conventions import Conventions
 from src.models.dropout import is_training_state
 from src.models.seg_hrnet import SegHRNet
 from src.models.seg_hrnet_ocr import SegHRNetOCR
@@ -85,23 +86,26 @@ def official_backbone(extra: dict) -> tuple[Shapes, int]:
     return shapes, sum(extra["STAGE4"]["NUM_CHANNELS"])
 
 
-def official_ocr(extra: dict, mid: int, key: int, classes: int) -> Shapes:
+def official_ocr(
+    extra: dict, mid: int, key: int, classes: int, *, head_bias: bool = True, transform_bias: bool = False, aux_kernel: int = 1
+) -> Shapes:
     shapes, width = official_backbone(extra)
-    shapes |= pair("aux_head.0", "aux_head.1", width, width, 1, bias=True) | conv_shape("aux_head.3", width, classes, 1, bias=True)
-    shapes |= pair("conv3x3_ocr.0", "conv3x3_ocr.1", width, mid, 3, bias=True)
+    shapes |= pair("aux_head.0", "aux_head.1", width, width, aux_kernel, head_bias)
+    shapes |= conv_shape("aux_head.3", width, classes, 1, bias=True)
+    shapes |= pair("conv3x3_ocr.0", "conv3x3_ocr.1", width, mid, 3, head_bias)
     block = "ocr_distri_head.object_context_block"
     for name in ("f_pixel", "f_object"):
-        shapes |= pair(f"{block}.{name}.0", f"{block}.{name}.1.0", mid, key, 1)
-        shapes |= pair(f"{block}.{name}.2", f"{block}.{name}.3.0", key, key, 1)
-    shapes |= pair(f"{block}.f_down.0", f"{block}.f_down.1.0", mid, key, 1)
-    shapes |= pair(f"{block}.f_up.0", f"{block}.f_up.1.0", key, mid, 1)
-    shapes |= pair("ocr_distri_head.conv_bn_dropout.0", "ocr_distri_head.conv_bn_dropout.1.0", 2 * mid, mid, 1)
+        shapes |= pair(f"{block}.{name}.0", f"{block}.{name}.1.0", mid, key, 1, transform_bias)
+        shapes |= pair(f"{block}.{name}.2", f"{block}.{name}.3.0", key, key, 1, transform_bias)
+    shapes |= pair(f"{block}.f_down.0", f"{block}.f_down.1.0", mid, key, 1, transform_bias)
+    shapes |= pair(f"{block}.f_up.0", f"{block}.f_up.1.0", key, mid, 1, transform_bias)
+    shapes |= pair("ocr_distri_head.conv_bn_dropout.0", "ocr_distri_head.conv_bn_dropout.1.0", 2 * mid, mid, 1, transform_bias)
     return shapes | conv_shape("cls_head", mid, classes, 1, bias=True)
 
 
-def official_plain(extra: dict, classes: int) -> Shapes:
+def official_plain(extra: dict, classes: int, *, head_bias: bool = True) -> Shapes:
     shapes, width = official_backbone(extra)
-    shapes |= pair("last_layer.0", "last_layer.1", width, width, 1, bias=True)
+    shapes |= pair("last_layer.0", "last_layer.1", width, width, 1, head_bias)
     return shapes | conv_shape("last_layer.3", width, classes, extra["FINAL_CONV_KERNEL"], bias=True)
 
 
@@ -122,7 +126,7 @@ WIDTHS = {
     "w48": HRNET_W48,
 }
 PUBLISHED_OCR = {"w18_small_v2": 6_379_278, "w18": 12_080_818, "w32": 32_953_894, "w48": 70_372_678}
-OCR = OmegaConf.create({"mid_channels": 512, "key_channels": 256, "dropout": 0.05, "scale": 1})
+OCR = {"mid_channels": 512, "key_channels": 256, "dropout": 0.05, "scale": 1, "aux_kernel": 1}
 
 
 @pytest.mark.parametrize("width", PUBLISHED_OCR)
@@ -133,16 +137,37 @@ def test_the_rules_of_this_file_give_the_published_sizes(width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_ocr_networks_have_the_official_names_and_shapes(width):
     with no_init_parameters():
-        network = SegHRNetOCR(OmegaConf.create(WIDTHS[width]), OCR, 19, True)
+        network = SegHRNetOCR(OmegaConf.create(WIDTHS[width]), OmegaConf.create(OCR), 19, Conventions())
     assert built(network) == official_ocr(WIDTHS[width], 512, 256, 19)
     if width in PUBLISHED_OCR:
         assert sum(parameter.size for parameter in network.trainable_params()) == PUBLISHED_OCR[width]
 
 
+# Counted in mmsegmentation 1.2.2 (ocrnet_hr18, ocrnet_hr48) and PaddleSeg 2.8.0 (OCRNet with HRNet_W18); openseg by its rules alone.
+ELSEWHERE = {
+    "mmseg W18": (HRNET_W18, False, False, 1, 12_080_036),
+    "mmseg W48": (HRNET_W48, False, False, 1, 70_371_446),
+    "PaddleSeg W18": (HRNET_W18, True, True, 1, 12_083_122),
+    "openseg W48": (HRNET_W48, True, True, 3, None),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_heads_of_other_systems_have_their_sizes(name):
+    extra, head_bias, transform_bias, aux_kernel, size = ELSEWHERE[name]
+    ocr = OmegaConf.create(OCR | {"aux_kernel": aux_kernel})
+    with no_init_parameters():
+        network = SegHRNetOCR(OmegaConf.create(extra), ocr, 19, Conventions(head_bias=head_bias, transform_bias=transform_bias))
+    expected = official_ocr(extra, 512, 256, 19, head_bias=head_bias, transform_bias=transform_bias, aux_kernel=aux_kernel)
+    assert built(network) == expected
+    if size:
+        assert sum(parameter.size for parameter in network.trainable_params()) == size
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_plain_networks_have_the_official_names_and_shapes(width):
     with no_init_parameters():
-        network = SegHRNet(OmegaConf.create(WIDTHS[width]), 19, True)
+        network = SegHRNet(OmegaConf.create(WIDTHS[width]), 19, Conventions())
     assert built(network) == official_plain(WIDTHS[width], 19)
 
 
@@ -156,6 +181,10 @@ def test_the_builder_reads_the_configuration(tiny_config, plain_words):
     assert "ocr_distri_head.object_context_block.f_pixel.1.0.gamma" in shapes
     plain = tiny_config(*plain_words, "model.extra.FINAL_CONV_KERNEL=3")
     assert built(build_network(plain)) == official_plain(extra | {"FINAL_CONV_KERNEL": 3}, 3)
+    unbiased = tiny_config(*plain_words, "model.head_bias=False")
+    assert built(build_network(unbiased)) == official_plain(extra, 3, head_bias=False)
+    other = tiny_config("model.head_bias=False", "model.ocr.transform_bias=True", "model.ocr.aux_kernel=3")
+    assert built(build_network(other)) == official_ocr(extra, 12, 5, 3, head_bias=False, transform_bias=True, aux_kernel=3)
 
 
 def test_is_backbone_parts_the_names_as_imagenet_files_do(tiny_config):

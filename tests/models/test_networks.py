@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.models.builder import build_network
+from src.models.builder import build_network, is_backbone
+from src.models.conventions import Conventions
 from src.models.ocr import ObjectAttentionBlock, SpatialGather
 
 
@@ -24,8 +25,17 @@ def test_outputs_are_logits_at_stride_4_of_any_size(tiny_config, plain_words):
         assert [logits.shape for logits in plain(image(2, 3, height, width))] == [expected]
 
 
-def test_one_compiled_graph_serves_all_sizes_and_equals_pynative(tiny_config):
-    network = build_network(tiny_config("model.ocr.scale=2")).set_train(False)
+# Each system's choices, in as few networks as hold them all.
+PADDLESEG = ("model.stride2_padding=same", "model.ocr.transform_bias=True")
+MMSEG = ("model.fuse_resize=stepwise", "model.head_bias=False")
+MODELZOO = ("model.half_pixel_centers=False", "model.fuse_resize=nearest", "model.head_bias=False")
+OPENSEG = ("model.align_corners=True", "model.ocr.transform_bias=True", "model.ocr.aux_kernel=3", "model.ocr.negative_slope=0.01")
+SYSTEMS = pytest.mark.parametrize("words", [PADDLESEG, MMSEG, MODELZOO, OPENSEG], ids=["paddleseg", "mmseg", "modelzoo", "openseg"])
+
+
+@pytest.mark.parametrize("words", [("model.ocr.scale=2",), PADDLESEG, MMSEG, (*MODELZOO, "model.ocr.scale=2"), OPENSEG])
+def test_one_compiled_graph_serves_all_sizes_and_equals_pynative(tiny_config, words):
+    network = build_network(tiny_config("train.param_initializer=HeNormal", *words)).set_train(False)
     images = [image(1, 3, 32, 48), image(2, 3, 37, 61)]
     expected = [[logits.asnumpy() for logits in network(x)] for x in images]
     ms.set_context(mode=ms.GRAPH_MODE)
@@ -46,25 +56,47 @@ class SumOfSquares(nn.Cell):
         return (aux**2).mean() + (out**2).mean()
 
 
-def test_training_in_graph_and_pynative_gives_the_same_gradients_and_statistics(tiny_config):
+@SYSTEMS
+def test_training_in_graph_and_pynative_gives_the_same_gradients_and_statistics(tiny_config, words):
     results = []
     for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
         ms.set_context(mode=mode)
         ms.set_seed(3)
-        network = build_network(tiny_config("model.ocr.dropout=0.5"), dropout_seed=4).set_train()
+        network = build_network(tiny_config("model.ocr.dropout=0.5", *words), dropout_seed=4).set_train()
         parameters = network.trainable_params()
         gradient = ms.value_and_grad(SumOfSquares(network).set_train(), None, parameters)
-        _, gradients = gradient(image(2, 3, 64, 64))
+        _, gradients = gradient(image(2, 3, 65, 64))
         # Not the biases in front of a batch norm, which takes them away again: their gradients are rounding errors.
         named = {
             p.name: g.asnumpy()
             for p, g in zip(parameters, gradients, strict=True)
-            if p.name not in ("aux_head.0.bias", "conv3x3_ocr.0.bias")
+            if not p.name.endswith(".bias") or p.name in ("aux_head.3.bias", "cls_head.bias")
         }
         results.append(named | {p.name: p.asnumpy() for p in network.get_parameters() if not p.requires_grad})
     for name, values in results[0].items():
         np.testing.assert_allclose(values, results[1][name], rtol=1e-3, atol=1e-3 * np.abs(values).max(), err_msg=name)
         assert np.abs(values).max() > 0, name
+
+
+def test_the_stem_and_every_way_down_pad_by_the_convention(tiny_config):
+    for padding, pad_mode in (("symmetric", "pad"), ("same", "same")):
+        network = build_network(tiny_config(f"model.stride2_padding={padding}"))
+        halving = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d) and cell.stride == (2, 2)}
+        assert {"conv1", "conv2", "transition1.1.0.0", "transition2.2.0.0", "transition3.3.0.0"} <= halving.keys()
+        assert {"stage3.0.fuse_layers.2.0.0.0", "stage3.0.fuse_layers.2.0.1.0"} <= halving.keys()
+        assert {cell.pad_mode for cell in halving.values()} == {pad_mode}
+        others = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d) and cell.stride == (1, 1)]
+        assert {cell.pad_mode for cell in others} == {"pad"}
+
+
+def test_heads_alone_have_leaky_relus(tiny_config, plain_words):
+    for words in ((), plain_words):
+        network = build_network(tiny_config(*words, "model.ocr.negative_slope=0.01"))
+        leaky = {name for name, cell in network.cells_and_names() if isinstance(cell, nn.LeakyReLU)}
+        relus = {name.split(".")[0] for name, cell in network.cells_and_names() if isinstance(cell, nn.ReLU)}
+        assert {name.split(".")[0] for name in leaky} == ({"last_layer"} if words else {"aux_head", "conv3x3_ocr", "ocr_distri_head"})
+        assert len(leaky) == (1 if words else 9)  # aux_head, conv3x3_ocr, 2 + 2 + 1 + 1 transforms, the fusion
+        assert all(is_backbone(f"{name}.") for name in relus - {"relu"})
 
 
 def test_spatial_gather_averages_features_under_each_class(mode):
@@ -94,7 +126,7 @@ def attention_by_definition(block: ObjectAttentionBlock, features: np.ndarray, r
 
 
 def attention_block(scale: int) -> ObjectAttentionBlock:
-    block = ObjectAttentionBlock(6, 4, scale, True, nn.BatchNorm2d).set_train(False)
+    block = ObjectAttentionBlock(6, 4, scale, Conventions()).set_train(False)
     rng = np.random.default_rng(1)
     for parameter in block.get_parameters():
         if parameter.ndim == 4:
