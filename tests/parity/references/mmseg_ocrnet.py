@@ -1,6 +1,6 @@
 """mmsegmentation's OCRNet: random weights, its checkpoint, its answers. Run in a process of its own.
 
-    python mmseg_ocrnet.py hr18s|hr18|hr48 FOLDER PICTURE ...
+    python -m tests.parity.references.mmseg_ocrnet hr18s|hr18|hr48 FOLDER PICTURE ...
 
 writes FOLDER/weights.pth and, for each picture, FOLDER/STEM.npy: logits (K, H, W) float32 at the picture's size.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from stand_ins import stand_in
+from tests.parity.references.stand_ins import stand_in
 
 stand_in("mmcv._ext", "mmcv.ops")
 
@@ -21,7 +21,7 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmseg.registry import MODELS  # noqa: E402
 from mmseg.structures import SegDataSample  # noqa: E402
-from random_torch import randomise  # noqa: E402
+from tests.parity.references.random_torch import randomise  # noqa: E402
 
 CLASSIFIERS = ("decode_head.0.conv_seg", "decode_head.1.conv_seg")
 

@@ -1,6 +1,6 @@
 """PaddleSeg's OCRNet: random weights, its .pdparams file, its answers. Run in a process of its own.
 
-    python paddleseg_ocrnet.py HRNet_W18 FOLDER PICTURE ...
+    python -m tests.parity.references.paddleseg_ocrnet HRNet_W18 FOLDER PICTURE ...
 
 writes FOLDER/weights.pdparams and, for each picture, FOLDER/STEM.npy: logits (K, H, W) float32 at the picture's size.
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from random_state import bias, conv_weight, disturbed, norm_weight
-from stand_ins import stand_in
+from tests.parity.references.random_state import bias, conv_weight, disturbed, norm_weight
+from tests.parity.references.stand_ins import stand_in
 
 # paddle: downloads and einsum; paddleseg: downloads, logging and metrics.
 stand_in("httpx", "opt_einsum", "requests", "visualdl", "sklearn")

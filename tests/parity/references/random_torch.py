@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from random_state import bias, conv_weight, disturbed, norm_weight
+from tests.parity.references.random_state import bias, conv_weight, disturbed, norm_weight
 
 
 @torch.no_grad()

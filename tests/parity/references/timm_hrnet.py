@@ -1,6 +1,6 @@
 """timm's ImageNet HRNet: random weights, its state dict, its features. Run in a process of its own.
 
-    python timm_hrnet.py hrnet_w18 FOLDER PICTURE ...
+    python -m tests.parity.references.timm_hrnet hrnet_w18 FOLDER PICTURE ...
 
 writes FOLDER/weights.safetensors and, for each picture, FOLDER/STEM.npy: the four branches' features, resized bilinearly to stride 4 and
 joined, (15C, H/4, W/4) float32. Pictures' sides must be multiples of 32, because timm resizes by whole factors.
@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from random_torch import randomise
+from tests.parity.references.random_torch import randomise
 from safetensors.torch import save_file
-from stand_ins import stand_in
+from tests.parity.references.stand_ins import stand_in
 
 stand_in("torchvision")
 
