@@ -4,8 +4,8 @@
     python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA
     python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA eval.multi_scale=True eval.flip=True
 
-The configuration is the one beside the weight file, unless --config names another. Writes eval.json and eval/ (pictures, confusion matrix)
-into --output_path, or else beside the weight file.
+The configuration is the one beside the weight file, unless --config names another; what the weights mean is taken from there even then.
+Writes eval.json and eval/ (pictures, confusion matrix) into --output_path, or else beside the weight file.
 """
 
 import sys
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from src.checkpoint.run_folder import check_output, config_for_checkpoint
 from src.config import UserError, load_config
+from src.config.loading import overridden_facts
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
     logger.info("configuration: %s; %s", source, runtime)
+    if runtime.group.is_main and (overridden := overridden_facts(config)):
+        logger.warning("warning: %s", overridden)
     result = evaluate_weights(config, runtime, Path(checkpoint), folder)
     if runtime.group.is_main:
         logger.info("\n%s", format_table(result))

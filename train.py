@@ -14,7 +14,7 @@ from typing import Any
 
 from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
 from src.config import UserError, load_config
-from src.config.loading import DEFAULT_PRESET
+from src.config.loading import DEFAULT_PRESET, overridden_facts
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -25,6 +25,7 @@ FLAGS = {
     "records": ("save_checkpoint_epochs", "keep_checkpoint_max", "eval_callback", "eval_interval", "log_interval"),
 }
 
+DEFAULT = f"that of the file beside --checkpoint_path, or else {DEFAULT_PRESET}"
 
 NOT_WITH_RESUME = ("output_path", "checkpoint_path", "begin_epoch")
 
@@ -39,7 +40,7 @@ def check_resume_flags(config: str | None, flags: dict[str, Any]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, build, train, report; return the exit status."""
-    parser = build_parser("Train a network; --config names the recipe.", FLAGS, DEFAULT_PRESET)
+    parser = build_parser("Train a network; --config names the recipe.", FLAGS, DEFAULT)
     parser.add_argument("--resume", default=None, metavar="OUT", help="continue the run in this folder exactly where it stopped")
     arguments = parser.parse_args(argv)
     flags, words = split_arguments(arguments)
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if resume:
         check_resume_flags(arguments.config, flags)
         source, flags["output_path"] = config_for_resume(Path(arguments.resume)), arguments.resume
-    config = load_config(source, flags, words)
+    config = load_config(source, flags, words, ask_weights=not resume)
     folder = Path(config.output_path)
     check_output(folder, new_run=not resume)
     prepare_environment(config.device_target)
@@ -64,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if runtime.group.is_main:
         open_output(folder, config)
         log_to_file(folder / LOG_FILE)
+        if not resume and (overridden := overridden_facts(config)):
+            logger.warning("warning: %s", overridden)
     progress = trainer.run()
     best = f"best mIoU {progress.best_miou:.4f} after epoch {progress.best_epoch}; " if progress.best_epoch else ""
     logger.info("training finished: %sresults in %s", best, folder)

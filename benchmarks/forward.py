@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import mindspore as ms  # noqa: E402
 from omegaconf import OmegaConf  # noqa: E402
 
 from src.models.builder import build_network  # noqa: E402
+from src.models.conventions import Conventions  # noqa: E402
 from src.models.dropout import is_training_state  # noqa: E402
 
 
@@ -84,13 +86,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def torch_side_has(model: Any, size_hw: Sequence[int]) -> bool:
+    """Tell whether `torch_forward.py` holds a configuration's network."""
+    ours = Conventions.of(model)
+    if ours.fuse_resize == "stepwise" and not ours.align_corners and all(side % 32 == 0 for side in size_hw):
+        ours = replace(ours, fuse_resize="bilinear")  # at such sizes both are one
+    official = Conventions(align_corners=ours.align_corners, head_bias=ours.head_bias)
+    return model.name == "seg_hrnet_ocr" and ours == official and (model.ocr.scale, model.ocr.aux_kernel) == (1, 1)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     args = parse(argv)
     # He's initialisation: N(0, 0.001) would let activations fade into denormal numbers, which are slow on a CPU.
     config = load_config(args.config, words=["train.param_initializer=HeNormal", *args.words])
-    if args.torch_python and (config.model.name != "seg_hrnet_ocr" or config.model.ocr.scale != 1):
-        sys.exit("--torch_python: the PyTorch side is model.name=seg_hrnet_ocr with model.ocr.scale=1 only")
+    if args.torch_python and not torch_side_has(config.model, args.size):
+        sys.exit("--torch_python: the PyTorch side is seg_hrnet_ocr with the authors' structure; give --config hrnetv2_w48_official")
     ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
     ms.set_seed(1)
     network = build_network(config).set_train(False)

@@ -124,6 +124,7 @@ class HRNetOCR(nn.Module):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         extra, ocr, classes = config["model"]["extra"], config["model"]["ocr"], config["dataset"]["num_classes"]
+        head_bias = config["model"]["head_bias"]
         self.align_corners = config["model"]["align_corners"]
         self.conv1, self.bn1 = conv_bn(3, 64, 3, 2)
         self.conv2, self.bn2 = conv_bn(64, 64, 3, 2)
@@ -138,8 +139,8 @@ class HRNetOCR(nn.Module):
             self.add_module(f"stage{number}", nn.Sequential(*[Exchange(stage, self.align_corners) for _ in range(stage["NUM_MODULES"])]))
             before = widths
         width, mid = sum(before), ocr["mid_channels"]
-        self.aux_head = nn.Sequential(*conv_bn(width, width, 1, relu=True, bias=True), nn.Conv2d(width, classes, 1))
-        self.conv3x3_ocr = conv_bn(width, mid, 3, relu=True, bias=True)
+        self.aux_head = nn.Sequential(*conv_bn(width, width, 1, relu=True, bias=head_bias), nn.Conv2d(width, classes, 1))
+        self.conv3x3_ocr = conv_bn(width, mid, 3, relu=True, bias=head_bias)
         fuse = [nn.Conv2d(2 * mid, mid, 1, bias=False), nn.Sequential(nn.BatchNorm2d(mid), nn.ReLU(inplace=True))]
         self.ocr_distri_head = nn.ModuleDict(
             {"object_context_block": Attention(mid, ocr["key_channels"]), "conv_bn_dropout": nn.Sequential(*fuse)}

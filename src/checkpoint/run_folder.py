@@ -6,16 +6,11 @@ from typing import Any
 
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
-from src.config.loading import save_config
+from src.config.loading import config_beside, save_config
 
 CONFIG_FILE = "config.yaml"
 STATE_FILE = "last.state"
 LOG_FILE = "train.log"
-
-
-def config_beside(checkpoint: Path) -> Path:
-    """Return the path of the configuration that belongs to a weight file: the same name with .yaml."""
-    return checkpoint.with_suffix(".yaml")
 
 
 def config_for_checkpoint(checkpoint: Path, given: str | None = None) -> str:

@@ -99,6 +99,8 @@ def check_combinations(config: Any) -> None:
         raise UserError(
             f"loss.balance_weights needs {num_outputs} values for model.name {config.model.name}; got {list(config.loss.balance_weights)}"
         )
+    if config.model.align_corners and not config.model.half_pixel_centers:
+        raise UserError("model.half_pixel_centers False needs model.align_corners False: they are two rules of bilinear resizing")
     if config.model.ocr.dropout >= 1:
         raise UserError(f"model.ocr.dropout must be below 1; got {config.model.ocr.dropout}")
     _check_optimizer(config)

@@ -1,21 +1,22 @@
-"""Build the one configuration: preset < YAML file < flags < key=value words."""
+"""Build the one configuration: preset < what the weights mean < YAML file < flags < key=value words."""
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from src.config import presets
 from src.config.checking import check_combinations, check_tree, nearest
 from src.config.errors import UserError
-from src.config.schema import SCHEMA, defaults
+from src.config.parsing import parse_word, read_yaml
+from src.config.schema import SCHEMA, Key, defaults, flatten
 
 DEFAULT_PRESET: str = SCHEMA["preset"].default
+
+Layer = tuple[str, dict[str, Any]]  # where values come from, for messages, and the nested dict of them
 
 
 def preset_names() -> list[str]:
@@ -23,38 +24,45 @@ def preset_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(presets.__path__))
 
 
-def load_preset(name: str) -> dict[str, Any]:
+def load_preset(name: str, source: str = "--config") -> dict[str, Any]:
     """Return the nested dict of a preset.
+
+    Args:
+        name: the preset.
+        source: where the name was read, for the message.
 
     Raises:
         UserError: if there is no preset of that name.
     """
     known = preset_names()
     if name not in known:
-        raise UserError(f"there is no preset '{name}'{nearest(str(name), known)}; presets: {', '.join(known)}")
+        raise UserError(f"{source}: there is no preset '{name}'{nearest(str(name), known)}; presets: {', '.join(known)}")
     return importlib.import_module(f"src.config.presets.{name}").PRESET
 
 
-def load_config(config: str | None = None, flags: dict[str, Any] | None = None, words: Sequence[str] = ()) -> DictConfig:
+def load_config(
+    config: str | None = None, flags: dict[str, Any] | None = None, words: Sequence[str] = (), *, ask_weights: bool = True
+) -> DictConfig:
     """Merge all sources, check the result and return it read-only.
 
+    The file beside `checkpoint_path` (`config_beside`) gives the keys that say what its weights mean (`Key.of_weights`), weaker than all
+    that the user gave. Where no configuration was given it names the preset and gives the network too.
+
     Args:
-        config: a preset's name or the path of a YAML file, whose key `preset` names what it builds on; None is the default preset.
+        config: a preset's name or the path of a YAML file, whose key `preset` names what it builds on; None is the preset of the file
+            beside the weights, or else the default preset.
         flags: top-level keys that were really given on the command line.
         words: `key.sub=value` overrides, values in YAML.
+        ask_weights: False reads nothing beside the weights: a run that is continued has decided already.
 
     Raises:
         UserError: on an unknown preset, a file that cannot be read, or a wrong key, value or combination.
     """
-    layers = [(f"--{name}", {name: value}) for name, value in (flags or {}).items()]
-    layers += [(word, _parse_word(word)) for word in words]
-    preset = DEFAULT_PRESET
-    if config is not None and Path(config).suffix in (".yaml", ".yml"):
-        layers.insert(0, (config, _read_yaml(config)))
-        preset = layers[0][1].get("preset", DEFAULT_PRESET)
-    elif config is not None:
-        preset = config
-    layers.insert(0, (f"preset {preset}", {**load_preset(preset), "preset": preset}))
+    given = _given_layers(config, flags or {}, words)
+    beside = _beside(_checkpoint_path(given)) if ask_weights else None
+    layers = [_preset_layer(config, given, beside), *given]
+    if beside:
+        layers.insert(1, _layer_of_weights(beside, with_network=config is None))
     checked = [check_tree(values, source) for source, values in layers]
     merged = OmegaConf.merge(defaults(), *checked)
     assert isinstance(merged, DictConfig)
@@ -62,6 +70,30 @@ def load_config(config: str | None = None, flags: dict[str, Any] | None = None, 
     OmegaConf.set_struct(merged, True)
     OmegaConf.set_readonly(merged, True)
     return merged
+
+
+def config_beside(checkpoint: Path) -> Path:
+    """Return the path of the configuration that belongs to a weight file: the same name with .yaml."""
+    return checkpoint.with_suffix(".yaml")
+
+
+def overridden_facts(config: DictConfig) -> str:
+    """Return one line on what a configuration says otherwise than the file beside its weights; empty where it follows it.
+
+    Raises:
+        UserError: if that file cannot be read.
+    """
+    beside = _beside(config.checkpoint_path)
+    if beside is None:
+        return ""
+    source, values = beside
+    facts = OmegaConf.create(values)
+    overridden = [
+        f"{name} is {OmegaConf.select(config, name)} instead of {fact}"
+        for name, key in flatten().items()
+        if key.of_weights and (fact := OmegaConf.select(facts, name)) is not None and fact != OmegaConf.select(config, name)
+    ]
+    return f"the configuration overrides what {source} says of the weights: {'; '.join(overridden)}" if overridden else ""
 
 
 def save_config(config: DictConfig, path: Path) -> None:
@@ -74,30 +106,66 @@ def to_yaml(config: DictConfig) -> str:
     return OmegaConf.to_yaml(config)
 
 
-def _read_yaml(path: str) -> dict[str, Any]:
+def _given_layers(config: str | None, flags: dict[str, Any], words: Sequence[str]) -> list[Layer]:
+    layers = [_file_layer(config)] if config is not None and _is_file(config) else []
+    layers += [(f"--{name}", {name: value}) for name, value in flags.items()]
+    return layers + [(word, parse_word(word)) for word in words]
+
+
+def _is_file(config: str) -> bool:
+    return Path(config).suffix in (".yaml", ".yml")
+
+
+def _file_layer(config: str) -> Layer:
+    source = f"--config {config}"
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-        if not isinstance(values, dict):
-            raise UserError(f"--config {path}: expected 'key: value' lines, found {type(values).__name__}")
-        # Through OmegaConf, so that 1e-3 is a number as it is in key=value words (YAML 1.1 reads it as text).
-        return _plain(OmegaConf.create(text))
+        return source, read_yaml(Path(config), source)
     except FileNotFoundError:
-        raise UserError(f"--config {path}: no such file; give a YAML file or one of {', '.join(preset_names())}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"--config {path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{source}: no such file; give a YAML file or one of {', '.join(preset_names())}") from None
 
 
-def _parse_word(word: str) -> dict[str, Any]:
-    if "=" not in word:
-        raise UserError(f"'{word}' is not understood; overrides look like train.wd=0.0005")
+def _preset_layer(config: str | None, given: list[Layer], beside: Layer | None) -> Layer:
+    if config is not None and not _is_file(config):
+        source, name = "--config", config
+    else:
+        # The file that was given, or else the one beside the weights, names what it builds on.
+        source, values = given[0] if config is not None else beside or ("", {})
+        name = values.get("preset", DEFAULT_PRESET)
+    return f"preset {name}", {**load_preset(name, source), "preset": name}
+
+
+def _checkpoint_path(layers: list[Layer]) -> Any:
+    return next((values["checkpoint_path"] for _, values in reversed(layers) if "checkpoint_path" in values), None)
+
+
+def _beside(checkpoint_path: Any) -> Layer | None:
+    """Return the checked content of the file beside the weights; None where there is none."""
+    if not isinstance(checkpoint_path, str) or not Path(checkpoint_path).is_file():
+        return None  # load_weights says what is wrong with it
+    path = config_beside(Path(checkpoint_path))
+    source = f"{path} beside the weights"
     try:
-        return _plain(OmegaConf.from_dotlist([word]))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"'{word}': cannot be read: {' '.join(str(error).split())}") from None
+        return source, check_tree(read_yaml(path, source), source)
+    except FileNotFoundError:
+        return None
 
 
-def _plain(config: Any) -> dict[str, Any]:
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    return dict(values)
+def _layer_of_weights(beside: Layer, with_network: bool) -> Layer:
+    def wanted(name: str, key: Key) -> bool:
+        is_network = name.startswith("model.") or name == "dataset.num_classes"
+        return key.of_weights or (with_network and is_network)
+
+    source, values = beside
+    return source, _part(values, wanted)
+
+
+def _part(values: dict[str, Any], wanted: Callable[[str, Key], bool], schema: dict[str, Any] = SCHEMA, prefix: str = "") -> dict[str, Any]:
+    """Return the part of a checked nested dict whose keys are wanted, by dotted name."""
+    part: dict[str, Any] = {}
+    for name, value in values.items():
+        entry = schema[name]
+        if isinstance(entry, Key):
+            part.update({name: value} if wanted(prefix + name, entry) else {})
+        else:
+            part[name] = _part(value, wanted, entry, f"{prefix}{name}.")
+    return part

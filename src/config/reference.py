@@ -16,12 +16,24 @@ A run has one configuration. Later sources win:
 
 1. the defaults below;
 2. a preset: `--config demo` (a module of `src/config/presets/`; the default is `hrnetv2_w48`);
-3. a file: `--config my.yaml`, whose key `preset` names what it builds on;
-4. flags: `--lr 0.01` (top-level keys only; a flag that is not given changes nothing);
-5. words: `train.wd=0.0005 eval.scale_list=[0.75,1.0,1.25]`.
+3. what the weights of `--checkpoint_path` mean: the keys marked † of the file beside them (`X.yaml` beside `X.ckpt`);
+4. a file: `--config my.yaml`, whose key `preset` names what it builds on;
+5. flags: `--lr 0.01` (top-level keys only; a flag that is not given changes nothing);
+6. words: `train.wd=0.0005 eval.scale_list=[0.75,1.0,1.25]`.
 
 Unknown keys, wrong types and impossible combinations are refused with exit status 2 and the nearest valid key. The complete configuration
 is written as `config.yaml` beside the results; `--config OUT/config.yaml` repeats the run.
+
+## What weights mean
+
+A † marks a key on which the meaning of trained weights depends: the same numbers give other labels when pictures are resized, padded or
+normalised otherwise, and mostly no shape in their file tells. Training and conversion write these keys beside each weight file, and they
+hold in every recipe that starts from those weights: `--config hrnetv2_w48 --checkpoint_path X.ckpt` trains and evaluates with the resizing
+of `X.yaml`. Whoever overrides one by a file, a flag or a word gets what was asked for, and a warning that names both values. A key that
+the file does not hold stays the recipe's (ImageNet weights hold none: a recipe chooses its own normalisation).
+
+Without `--config`, `train.py` takes the preset, `model` and `dataset.num_classes` from the file beside the weights, and `eval.py` takes
+the whole file. `--resume` reads the run's own `config.yaml` alone.
 
 ## Keys of the MindSpore model zoo that are called otherwise here
 
@@ -41,7 +53,8 @@ def _kind(key: Key) -> str:
 
 def _row(name: str, key: Key) -> str:
     choices = f" One of {', '.join(f'`{choice}`' for choice in key.choices)}." if key.choices else ""
-    return f"| `{name}` | {_kind(key)} | `{key.default}` | {key.doc}.{choices} |"
+    mark = " †" if key.of_weights else ""
+    return f"| `{name}`{mark} | {_kind(key)} | `{key.default}` | {key.doc}.{choices} |"
 
 
 def _table(rows: list[str]) -> str:

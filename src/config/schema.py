@@ -150,7 +150,7 @@ SCHEMA: dict[str, Any] = {
         "half_pixel_centers": Key(
             True,
             bool,
-            "without align_corners: scale pixel centres (torch, PaddlePaddle); off: corners (MindSpore model zoo)",
+            "without align_corners, pixel centres are scaled (torch, PaddlePaddle); False: upper left corners (MindSpore model zoo)",
             of_weights=True,
         ),
         "fuse_resize": Key(

@@ -6,9 +6,10 @@ from typing import Any
 
 from mindspore import nn
 
-from src.checkpoint.run_folder import STATE_FILE, config_beside
+from src.checkpoint.run_folder import STATE_FILE
 from src.checkpoint.state import Progress, save_state
 from src.checkpoint.weights import save_weights
+from src.config.loading import config_beside
 from src.config.schema import last_epoch
 from src.data.basedataset import BaseDataset
 from src.data.label_check import check_labels

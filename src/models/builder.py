@@ -7,7 +7,7 @@ from mindspore import nn
 from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, TruncatedNormal, Uniform, initializer
 
 from src.models.conventions import Conventions
-from src.models.seg_hrnet import HRNetV2, SegHRNet
+from src.models.seg_hrnet import SegHRNet
 from src.models.seg_hrnet_ocr import SegHRNetOCR
 
 BACKBONE_STD = 0.001
@@ -27,15 +27,18 @@ def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_
     Returns:
         A Cell from image (B, 3, H, W) to a tuple of logits at stride 4, the last of which is the main head's.
     """
-    model, num_classes = config.model, config.dataset.num_classes
-    conventions = Conventions.of(model, norm)
-    network: HRNetV2
-    if model.name == "seg_hrnet_ocr":
-        network = SegHRNetOCR(model.extra, model.ocr, num_classes, conventions, dropout_seed)
-    else:
-        network = SegHRNet(model.extra, num_classes, conventions)
+    network = assemble_network(config, norm=norm, dropout_seed=dropout_seed)
     _initialise(network, config.train.param_initializer)
     return network
+
+
+def assemble_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> nn.Cell:
+    """Return the same network for weights that are there already: its values mean nothing yet, and making them takes no time."""
+    model, num_classes = config.model, config.dataset.num_classes
+    conventions = Conventions.of(model, norm)
+    if model.name == "seg_hrnet_ocr":
+        return SegHRNetOCR(model.extra, model.ocr, num_classes, conventions, dropout_seed)
+    return SegHRNet(model.extra, num_classes, conventions)
 
 
 def is_backbone(name: str) -> bool:

@@ -20,13 +20,15 @@ class WorkError(RuntimeError):
     """The work itself failed (training diverged, a rank died): one line, exit status 1."""
 
 
-class _Parser(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
     """Errors in one line, with exit status 2; words may stand before, between and behind the flags."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; words and flags may mix."""
         return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> Any:
+        """Print the message, with the nearest flag for an unknown one, and leave with status 2."""
         unknown = message.removeprefix("unrecognized arguments: ").split()[0]
         if unknown.startswith("--"):
             message += nearest(unknown.split("=")[0], list(self._option_string_actions))
@@ -51,7 +53,7 @@ def build_parser(description: str, groups: Mapping[str, Sequence[str]], default:
         default: what is used where `--config` is not given, for --help.
     """
     usage = "%(prog)s [--flag VALUE ...] [key.sub=value ...]"
-    parser = _Parser(usage=usage, description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    parser = OneLineParser(usage=usage, description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False)
     parser.add_argument(
         "words", nargs="*", metavar="key.sub=value", default=[], help="any other key, as in train.wd=0.0005 (docs/CONFIGURATION.md)"
     )

@@ -4,8 +4,7 @@ Paper: arXiv 1909.11065; recipe: mmsegmentation, ocrnet_hr18_4xb2-40k_cityscapes
 Expected: 77.7 mIoU at 40k and 79.47 at 160k iterations, Cityscapes val, single scale, ImageNet weights (reported by mmseg; not run here).
 Device and time: 4 GPUs, batch 8 in all; 108 epochs of 371 steps are 40k steps (reported by mmseg; not run here).
 Command: python train.py --config hrnetv2_w18 --data_path DATA --checkpoint_path BACKBONE --output_path OUT
-Differs from mmseg: convolutions in front of a batch norm in the auxiliary head and conv3x3_ocr have biases, as the authors' do. (mmseg's
-hue delta of 18 counts OpenCV's half degrees: 36 degrees here.)
+Network and resizing are mmseg's; its hue delta of 18 counts OpenCV's half degrees: 36 degrees here.
 """
 
 from src.config.hrnet import HRNET_W18
@@ -28,6 +27,13 @@ PRESET = {
         "wd": 0.0005,
     },
     "eval": {"image_size": [1024, 2048], "fusion": "softmax"},
-    "model": {"name": "seg_hrnet_ocr", "align_corners": False, "extra": HRNET_W18, "ocr": {"dropout": 0.0}},
+    "model": {
+        "name": "seg_hrnet_ocr",
+        "align_corners": False,
+        "fuse_resize": "stepwise",
+        "head_bias": False,
+        "extra": HRNET_W18,
+        "ocr": {"dropout": 0.0},
+    },
     "loss": {"loss_scale": 1024.0, "use_weights": False, "balance_weights": [0.4, 1.0]},
 }

@@ -1,0 +1,170 @@
+"""Conversion of another framework's weights into a .ckpt file, with the configuration that they mean beside it."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore.nn.utils import no_init_parameters
+
+from src.checkpoint.atomic import atomic_path
+from src.checkpoint.foreign import read_foreign
+from src.checkpoint.matching import LoadReport, Shape, check_enough, check_shapes, match
+from src.checkpoint.naming import apply_gamma_shift, recognise, translate, unwrap_names
+from src.checkpoint.side_file import resolve_config, side_text, side_values
+from src.checkpoint.structure import Structure
+from src.checkpoint.weights import network_weights, write_checkpoint
+from src.config import UserError
+from src.config.loading import config_beside
+from src.models.builder import assemble_network, build_network, is_backbone
+
+_SEED = 1  # of new classifier layers
+
+
+@dataclass
+class Conversion:
+    """What a conversion found and did.
+
+    Attributes:
+        source: the source's name.
+        network: name, width and classes, in words.
+        report: which parameters came through.
+        notes: what else changed on the way, a line each.
+        side: configuration key -> value, as written beside the weights.
+    """
+
+    source: str
+    network: str
+    report: LoadReport
+    notes: list[str]
+    side: dict[str, Any]
+
+
+def check_target(flag: str, path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse an output file that cannot be written or is there already; nothing is written.
+
+    Raises:
+        UserError: saying what to do.
+    """
+    if not path.name.endswith(suffixes):
+        raise UserError(f"{flag} {path}: the name must end in {' or '.join(suffixes)}")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError(f"{flag} {path}: {path.parent} is not a folder that can be written to; make it first")
+    for existing in (path, config_beside(path)) if path.suffix == ".ckpt" else (path,):
+        if existing.exists():
+            raise UserError(f"{flag} {path}: {existing} is there already; remove it, or choose another name")
+
+
+def convert(source: Path, target: Path, wanted: str, config: str | None, num_classes: int | None) -> Conversion:
+    """Read foreign weights and write `target` (.ckpt) with a .yaml beside it, or neither.
+
+    Args:
+        source: the file to read, see `read_foreign`.
+        target: the file to write; `check_target` has passed it.
+        wanted: the source's name, or "auto".
+        config: a preset whose network the weights have to fit; None builds the network that the file tells of.
+        num_classes: number of classes wanted; where the file's differs, classifier layers are new. None keeps the file's.
+
+    Raises:
+        UserError: if the file cannot be read, its names are unknown, or it does not fit the network.
+    """
+    where = f"--torch_path {source}"
+    if source.suffix == ".ckpt" and config_beside(source).is_file():
+        raise UserError(f"{where}: it is this project's own ({config_beside(source).name} is beside it) and needs no conversion")
+    found = unwrap_names(read_foreign(source), where)
+    row = recognise(found, wanted, where)
+    arrays, dropped = translate(found, row)
+    arrays, notes = _to_float32(arrays, where)
+    arrays = apply_gamma_shift(arrays, row)
+    structure = Structure(arrays, where)
+    resolved = resolve_config(structure, row, config, num_classes, where)
+    report = check_fit(arrays, resolved, where, has_head=structure.has_head, classes_may_differ=num_classes is not None)
+    report.dropped = dropped + report.dropped
+    side = side_values(resolved, structure.has_head)
+    network = _describe(structure, resolved)
+    weights = {name: arrays[name] for name in report.matched} | _fresh(report.reinitialised, resolved)
+    _write(weights, side_text(side, f"What the weights in {target.name} mean: {network}, from {source.name} ({row.name})."), target)
+    return Conversion(row.name, network, report, notes, side)
+
+
+def _describe(structure: Structure, config: Any) -> str:
+    if not structure.has_head:
+        return f"HRNetV2-W{structure.width()} backbone"
+    return f"HRNetV2-W{structure.width()}{' + OCR' if structure.is_ocr else ''}, {config.dataset.num_classes} classes"
+
+
+def _to_float32(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the arrays in float32, and a line for each other type that there was.
+
+    Raises:
+        UserError: if a parameter is not made of finite floating-point numbers.
+    """
+    converted, kinds = {}, Counter[str]()
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise UserError(f"{where}: {name} holds {array.dtype}, not floating-point numbers; quantised weights cannot be converted")
+        with np.errstate(over="ignore"):
+            converted[name] = array.astype(np.float32)
+        if not np.isfinite(converted[name]).all():
+            raise UserError(f"{where}: {name} holds values that are not finite; the weights are of no use")
+        kinds[str(array.dtype)] += array.dtype != np.float32
+    return converted, [f"{count} arrays of {kind} became float32" for kind, count in kinds.items() if count]
+
+
+def network_shapes(config: Any) -> dict[str, Shape]:
+    """Return name -> shape of what a weight file of a configuration's network holds."""
+    with no_init_parameters():
+        network = assemble_network(config)
+    return {name: tuple(parameter.shape) for name, parameter in network_weights(network).items()}
+
+
+def check_fit(arrays: Mapping[str, np.ndarray], config: Any, where: str, *, has_head: bool, classes_may_differ: bool = False) -> LoadReport:
+    """Compare arrays under official names with a configuration's network.
+
+    Args:
+        arrays: the file's, by official names.
+        config: the complete configuration of the network.
+        where: the flag and the file, for messages.
+        has_head: False compares the backbone alone, of which 90 % are enough.
+        classes_may_differ: allow classifier layers of another number of classes.
+
+    Raises:
+        UserError: if a shape differs, something is missing, or the file's network has layers that this one has not.
+    """
+    shapes = network_shapes(config)
+    cells = {name.split(".")[0] for name in shapes}
+    if not has_head:
+        shapes = {name: shape for name, shape in shapes.items() if is_backbone(name)}
+    report = match(arrays, shapes)
+    check_shapes(where, report, arrays, shapes, classes_may_differ=classes_may_differ)
+    check_enough(where, report, shapes, complete=has_head)
+    # A layer too much in a known place, such as another module or an attention inside a block, is another network.
+    odd = next((name for name in report.unexpected if name.split(".")[0] in cells), None)
+    if odd is not None:
+        raise UserError(
+            f"{where}: the file has {odd}, which the network of preset {config.preset} lacks; it belongs to another network ({report})"
+        )
+    return report
+
+
+def _fresh(names: list[str], config: Any) -> dict[str, np.ndarray]:
+    if not names:
+        return {}
+    ms.set_seed(_SEED)
+    weights = network_weights(build_network(config))
+    return {name: weights[name].asnumpy() for name in names}
+
+
+def _write(weights: Mapping[str, np.ndarray], side: str, target: Path) -> None:
+    try:
+        with atomic_path(target) as temporary, atomic_path(config_beside(target)) as beside:
+            write_checkpoint({name: ms.Tensor(array) for name, array in weights.items()}, temporary)
+            beside.write_text(side, encoding="utf-8")
+            beside.chmod(0o644)
+    except BaseException:
+        config_beside(target).unlink(missing_ok=True)  # one without the other would mislead
+        raise

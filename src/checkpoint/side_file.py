@@ -1,0 +1,81 @@
+"""The configuration that converted weights mean: the network that they fit, and the facts that no shape tells."""
+
+import json
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from src.checkpoint.sources import Source
+from src.checkpoint.structure import Structure
+from src.config import UserError, load_config
+from src.config.loading import DEFAULT_PRESET
+from src.config.schema import flatten
+
+_CLASSES = "dataset.num_classes"
+
+
+def resolve_config(structure: Structure, row: Source, config: str | None, num_classes: int | None, where: str) -> Any:
+    """Return the complete configuration of the network that is to hold the weights.
+
+    Args:
+        structure: of the weights.
+        row: their source.
+        config: a preset, whose network counts with the facts of the weights; None: the source's preset with the network of the weights.
+        num_classes: the number of classes wanted, None: as in the file.
+        where: the flag and the file, for messages.
+
+    Raises:
+        UserError: if the file's number of classes is neither the configuration's nor given up by `num_classes`.
+    """
+    values = {**structure.settings(), **(row.facts if structure.has_head else {})}
+    if config is not None:
+        values = {key: value for key, value in values.items() if flatten()[key].of_weights}
+    preset = config or row.presets.get(structure.width(), DEFAULT_PRESET)
+    wanted = _num_classes(structure, config, num_classes, where)
+    if wanted is not None:
+        values[_CLASSES] = wanted
+        if wanted != load_config(preset, ask_weights=False).dataset.num_classes:
+            values["loss.class_weights"] = None  # the preset's belong to its own classes
+    return load_config(preset, words=[f"{key}={json.dumps(value)}" for key, value in values.items()], ask_weights=False)
+
+
+def _num_classes(structure: Structure, config: str | None, given: int | None, where: str) -> int | None:
+    if given is not None or not structure.has_head:
+        return given
+    in_file = structure.num_classes()
+    if config is not None and (in_config := load_config(config, ask_weights=False).dataset.num_classes) != in_file:
+        raise UserError(
+            f"{where}: {in_file} classes in the file, {in_config} in --config {config}; "
+            f"--num_classes {in_config} converts it with new classifier layers, --num_classes {in_file} keeps the file's"
+        )
+    return in_file
+
+
+def side_values(config: Any, has_head: bool) -> dict[str, Any]:
+    """Return what goes beside the weights: configuration key -> value.
+
+    Args:
+        config: the complete configuration of their network.
+        has_head: False for a backbone alone, whose facts are the recipe's choice.
+    """
+    preset = load_config(config.preset)
+    values = {"preset": config.preset}
+    for name, key in flatten().items():
+        value, usual = OmegaConf.select(config, name), OmegaConf.select(preset, name)
+        is_fact = has_head and (key.of_weights or name == _CLASSES)
+        if is_fact or value != usual:
+            values[name] = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return values
+
+
+def side_text(values: dict[str, Any], comment: str) -> str:
+    """Return the YAML of the side file, headed by a comment of one line."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        place = tree
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return f"# {comment}\n" + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)

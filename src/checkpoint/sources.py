@@ -1,0 +1,257 @@
+"""Tables: how each source names the network's layers, and what its weights mean beyond their values.
+
+Names on the right are the official HRNet-OCR's, which this project uses. In patterns, a group whose name ends in 1 counts from 1 there
+and from 0 here.
+
+Source: the model definitions of HRNet-Semantic-Segmentation (branches HRNetV2 and HRNet-OCR), openseg.pytorch, mmsegmentation 1.2.2,
+PaddleSeg 2.8 and the MindSpore model zoo's research/cv/OCRNet.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_BLOCK = "ocr_distri_head.object_context_block"
+_FUSE = "ocr_distri_head.conv_bn_dropout"
+_IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+# Of no use here wherever they stand: counters of torch's batch norms, loss buffers, the classification head of ImageNet files, and the
+# optimizer state that MindSpore's own callbacks write among the weights.
+ALWAYS_DROPPED = (
+    r".*\.num_batches_tracked",
+    r"loss\..*",
+    r"(incre_modules|downsamp_modules|final_layer|classifier)\..*",
+    r"(accum|moments|stat)\..*",
+    r"global_step|learning_rate|momentum|scale_sense|current_iterator_step|last_overflow_iterator_step|epoch_num|step_num",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way of naming layers.
+
+    Attributes:
+        name: the word for --source; several rows may share it.
+        signature: patterns, each of which begins at least one name of such a file, after `module.` and the like are gone.
+        absent: patterns that begin no name of such a file.
+        prefix: stands in front of the backbone's layers.
+        backbone: (pattern of a whole layer name, official name) for the backbone; empty where the names are the official ones.
+        heads: layer name there -> official name.
+        dropped: patterns of whole parameter names to be left out.
+        facts: configuration key -> value that the weights were trained with.
+        presets: width of the first branch -> preset that repeats the source's recipe.
+        biased: official names of the layers in front of a batch norm that have a bias there, for the way back.
+        gamma_shift: None, or the amount added to |gamma| to get the factor that is in effect (InPlaceABN).
+        is_supported: False for networks that this project does not have.
+    """
+
+    name: str
+    signature: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    prefix: str = ""
+    backbone: tuple[tuple[str, str], ...] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ALWAYS_DROPPED
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[int, str] = field(default_factory=dict)
+    biased: tuple[str, ...] = ()
+    gamma_shift: float | None = None
+    is_supported: bool = True
+
+
+OFFICIAL_LAYERS: tuple[str, ...] = (
+    *("aux_head.0", "aux_head.1", "aux_head.3", "conv3x3_ocr.0", "conv3x3_ocr.1", "cls_head"),
+    *(f"{_BLOCK}.{name}.{part}" for name in ("f_pixel", "f_object") for part in ("0", "1.0", "2", "3.0")),
+    *(f"{name}.{part}" for name in (f"{_BLOCK}.f_down", f"{_BLOCK}.f_up", _FUSE) for part in ("0", "1.0")),
+    *("last_layer.0", "last_layer.1", "last_layer.3"),
+)
+# Convolutions of the heads and the batch norms behind them; a bias between the two can be folded into the mean.
+NORMS_BEHIND: dict[str, str] = {
+    conv: norm for conv, norm in zip(OFFICIAL_LAYERS[:-1], OFFICIAL_LAYERS[1:], strict=True) if norm.endswith((".1", ".1.0", ".3.0"))
+}
+_OFFICIAL_HEADS = {name: name for name in OFFICIAL_LAYERS}
+
+_OPENSEG_HEADS = {
+    **{name: name for name in OFFICIAL_LAYERS if name.startswith("ocr_distri_head") or name == "cls_head"},
+    "conv3x3.0": "conv3x3_ocr.0",
+    "conv3x3.1.0": "conv3x3_ocr.1",
+    "aux_head.0": "aux_head.0",
+    "aux_head.1.0": "aux_head.1",
+    "aux_head.2": "aux_head.3",
+}
+# InPlaceABN is batch norm and activation in one layer, without the nn.Sequential around the two.
+_OPENSEG_INPLACE_HEADS = {re.sub(r"(\.[13])\.0$", r"\1", there): here for there, here in _OPENSEG_HEADS.items()}
+
+
+def _conv_and_norm(pairs: Mapping[str, str], conv: str, norm: str) -> dict[str, str]:
+    """Return the table of both layers of each pair: there -> "convolution here|batch norm here"."""
+    table = {}
+    for there, here in pairs.items():
+        first, second = here.split("|")
+        table[f"{there}{conv}"], table[f"{there}{norm}"] = first, second
+    return table
+
+
+_MMSEG_BLOCK = "decode_head.1.object_context_block"
+_MMSEG_HEADS = {
+    **_conv_and_norm(
+        {
+            "decode_head.0.convs.0": "aux_head.0|aux_head.1",
+            "decode_head.1.bottleneck": "conv3x3_ocr.0|conv3x3_ocr.1",
+            f"{_MMSEG_BLOCK}.query_project.0": f"{_BLOCK}.f_pixel.0|{_BLOCK}.f_pixel.1.0",
+            f"{_MMSEG_BLOCK}.query_project.1": f"{_BLOCK}.f_pixel.2|{_BLOCK}.f_pixel.3.0",
+            f"{_MMSEG_BLOCK}.key_project.0": f"{_BLOCK}.f_object.0|{_BLOCK}.f_object.1.0",
+            f"{_MMSEG_BLOCK}.key_project.1": f"{_BLOCK}.f_object.2|{_BLOCK}.f_object.3.0",
+            f"{_MMSEG_BLOCK}.value_project": f"{_BLOCK}.f_down.0|{_BLOCK}.f_down.1.0",
+            f"{_MMSEG_BLOCK}.out_project": f"{_BLOCK}.f_up.0|{_BLOCK}.f_up.1.0",
+            f"{_MMSEG_BLOCK}.bottleneck": f"{_FUSE}.0|{_FUSE}.1.0",
+            "decode_head.convs.0": "last_layer.0|last_layer.1",
+        },
+        ".conv",
+        ".bn",
+    ),
+    "decode_head.0.conv_seg": "aux_head.3",
+    "decode_head.1.conv_seg": "cls_head",
+    "decode_head.conv_seg": "last_layer.3",
+}
+
+_PADDLE_BLOCK = "head.spatial_ocr.attention_block"
+_PADDLE_HEADS = {
+    **_conv_and_norm(
+        {
+            "head.aux_head.0": "aux_head.0|aux_head.1",
+            "head.conv3x3_ocr": "conv3x3_ocr.0|conv3x3_ocr.1",
+            f"{_PADDLE_BLOCK}.f_pixel.0": f"{_BLOCK}.f_pixel.0|{_BLOCK}.f_pixel.1.0",
+            f"{_PADDLE_BLOCK}.f_pixel.1": f"{_BLOCK}.f_pixel.2|{_BLOCK}.f_pixel.3.0",
+            f"{_PADDLE_BLOCK}.f_object.0": f"{_BLOCK}.f_object.0|{_BLOCK}.f_object.1.0",
+            f"{_PADDLE_BLOCK}.f_object.1": f"{_BLOCK}.f_object.2|{_BLOCK}.f_object.3.0",
+            f"{_PADDLE_BLOCK}.f_down": f"{_BLOCK}.f_down.0|{_BLOCK}.f_down.1.0",
+            f"{_PADDLE_BLOCK}.f_up": f"{_BLOCK}.f_up.0|{_BLOCK}.f_up.1.0",
+            "head.spatial_ocr.conv1x1.0": f"{_FUSE}.0|{_FUSE}.1.0",
+            "head.conv_1": "last_layer.0|last_layer.1",
+        },
+        "._conv",
+        "._batch_norm",
+    ),
+    "head.aux_head.1": "aux_head.3",
+    "head.cls_head": "cls_head",
+    "head.cls": "last_layer.3",
+}
+
+_MODULE = r"st(?P<s>\d)\.stage_st\d_(?P<m1>\d+)"
+_PADDLE_BACKBONE = tuple(
+    _conv_and_norm(
+        {
+            r"conv_layer1_(?P<c>\d)": "conv{c}|bn{c}",
+            r"la1\.bb_layer2_(?P<n1>\d+)\.conv(?P<c>\d)": "layer1.{n1}.conv{c}|layer1.{n1}.bn{c}",
+            r"la1\.bb_layer2_(?P<n1>\d+)\.conv_down": "layer1.{n1}.downsample.0|layer1.{n1}.downsample.1",
+            # The branch that a transition adds has one more level of names.
+            r"tr1\.transition_tr1_layer_2": "transition1.1.0.0|transition1.1.0.1",
+            r"tr2\.transition_tr2_layer_3": "transition2.2.0.0|transition2.2.0.1",
+            r"tr3\.transition_tr3_layer_4": "transition3.3.0.0|transition3.3.0.1",
+            r"tr(?P<t>\d)\.transition_tr\d_layer_(?P<b1>\d)": "transition{t}.{b1}.0|transition{t}.{b1}.1",
+            _MODULE + r"\.branches_func\.bb_st\d_\d+_branch_layer_(?P<b1>\d)_(?P<n1>\d+)\.conv(?P<c>\d)": (
+                "stage{s}.{m1}.branches.{b1}.{n1}.conv{c}|stage{s}.{m1}.branches.{b1}.{n1}.bn{c}"
+            ),
+            _MODULE + r"\.fuse_func\.residual_st\d_\d+_layer_(?P<i1>\d)_(?P<j1>\d)": (
+                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.0|stage{s}.{m1}.fuse_layers.{i1}.{j1}.1"
+            ),
+            _MODULE + r"\.fuse_func\.residual_st\d_\d+_layer_(?P<i1>\d)_(?P<j1>\d)_(?P<k1>\d)": (
+                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.{k1}.0|stage{s}.{m1}.fuse_layers.{i1}.{j1}.{k1}.1"
+            ),
+        },
+        r"\._conv",
+        r"\._batch_norm",
+    ).items()
+)
+
+_OFFICIAL_FACTS: dict[str, Any] = {
+    "model.align_corners": True,
+    "model.half_pixel_centers": True,
+    "model.fuse_resize": "bilinear",
+    "model.stride2_padding": "symmetric",
+    "model.ocr.scale": 1,
+    "model.ocr.negative_slope": 0.0,
+    "dataset.color_order": "RGB",
+    "dataset.mean": _IMAGENET_MEAN,
+    "dataset.std": _IMAGENET_STD,
+    "eval.fusion": "exp",
+}
+# openseg reads BGR pictures and subtracts the statistics in RGB order all the same.
+_OPENSEG_FACTS = {**_OFFICIAL_FACTS, "dataset.color_order": "BGR", "eval.fusion": "logits"}
+_MMSEG_FACTS = {**_OFFICIAL_FACTS, "model.align_corners": False, "model.fuse_resize": "stepwise", "eval.fusion": "softmax"}
+_PADDLE_FACTS = {
+    **_OFFICIAL_FACTS,
+    "model.align_corners": False,
+    "model.stride2_padding": "same",
+    "dataset.mean": [0.5, 0.5, 0.5],
+    "dataset.std": [0.5, 0.5, 0.5],
+    "eval.fusion": "logits",
+}
+_MODELZOO_FACTS = {**_OFFICIAL_FACTS, "model.align_corners": False, "model.half_pixel_centers": False, "model.fuse_resize": "nearest"}
+
+_ANY_HEAD = r"(cls_head|aux_head|last_layer|decode_head|head|conv3x3|conv3x3_ocr)\."
+_PADDLE_PRESETS = {18: "hrnetv2_w18_paddleseg"}
+
+SOURCES: tuple[Source, ...] = (
+    Source("imagenet", signature=(r"conv_layer1_1\.",), absent=(_ANY_HEAD,), backbone=_PADDLE_BACKBONE, presets=_PADDLE_PRESETS),
+    Source("imagenet", signature=(r"stage4\.", r"bn1\.(running|moving)_mean"), absent=(_ANY_HEAD,), presets={18: "hrnetv2_w18"}),
+    Source(
+        "official",
+        signature=(r"stage4\.", r"cls_head\.|last_layer\.", r"bn1\.running_mean"),
+        heads=_OFFICIAL_HEADS,
+        facts=_OFFICIAL_FACTS,
+        presets={48: "hrnetv2_w48_official"},
+        biased=("aux_head.0", "conv3x3_ocr.0", "last_layer.0"),
+    ),
+    Source(
+        "openseg",
+        signature=(r"backbone\.stage4\.", r"conv3x3\.1\.0\.running_mean"),
+        prefix="backbone.",
+        heads=_OPENSEG_HEADS,
+        dropped=(*ALWAYS_DROPPED, r"backbone\.(incre_modules|downsamp_modules|final_layer|classifier)\..*"),
+        facts=_OPENSEG_FACTS,
+    ),
+    Source(
+        "openseg",
+        signature=(r"backbone\.stage4\.", r"conv3x3\.1\.running_mean"),
+        prefix="backbone.",
+        heads=_OPENSEG_INPLACE_HEADS,
+        dropped=(*ALWAYS_DROPPED, r"backbone\.(incre_modules|downsamp_modules|final_layer|classifier)\..*"),
+        facts={**_OPENSEG_FACTS, "model.ocr.negative_slope": 0.01},
+        gamma_shift=1e-5,
+    ),
+    Source(
+        "mmseg",
+        signature=(r"backbone\.stage4\.", r"decode_head\."),
+        prefix="backbone.",
+        heads=_MMSEG_HEADS,
+        dropped=(*ALWAYS_DROPPED, r"auxiliary_head\..*"),
+        facts=_MMSEG_FACTS,
+        presets={18: "hrnetv2_w18"},
+    ),
+    Source("ocnet", signature=(r"(backbone\.)?layer4\.",), is_supported=False),
+    Source(
+        "paddleseg",
+        signature=(r"backbone\.conv_layer1_1\.", r"head\."),
+        prefix="backbone.",
+        backbone=_PADDLE_BACKBONE,
+        heads=_PADDLE_HEADS,
+        facts=_PADDLE_FACTS,
+        presets=_PADDLE_PRESETS,
+    ),
+    Source(
+        "modelzoo",
+        signature=(r"stage4\.", r"cls_head\.|last_layer\.", r"bn1\.moving_mean"),
+        absent=(r"(aux_head|last_layer)\.0\.bias",),
+        heads=_OFFICIAL_HEADS,
+        facts=_MODELZOO_FACTS,
+        presets={48: "hrnetv2_w48"},
+    ),
+)
+
+
+def source_names() -> list[str]:
+    """Return the words for --source, each once."""
+    return list(dict.fromkeys(source.name for source in SOURCES))
