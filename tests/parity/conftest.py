@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.parity.converted import Agreement
 from tests.parity.pictures import NAMES, WHOLE, write_pictures
+
+# Here and in the scripts: the tests keep every core busy already, and OpenMP's threads, which wait for each other, are then 8 times slower.
+torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "OCRNET_REFERENCES"
@@ -44,7 +48,7 @@ def run_reference(references: Path, pictures: dict[str, Path]) -> Callable[..., 
         """Write the weights of a network called `name` and its answers for those of the pictures that there are; return the folder."""
         asked = [str(pictures[picture]) for picture in names if picture in pictures]
         command = [sys.executable, "-m", f"tests.parity.references.{script}", name, str(folder), *asked]
-        environment = {**os.environ, "PYTHONPATH": str(references)}
+        environment = {**os.environ, "PYTHONPATH": str(references), "OMP_NUM_THREADS": "1"}
         result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
         assert result.returncode == 0, result.stderr[-3000:]
         return folder

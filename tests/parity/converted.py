@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mindspore import nn
 
 import convert_from_torch
@@ -16,6 +17,8 @@ from src.models.builder import build_network
 
 # What the configuration beside the weights does not decide: one pass over the picture as it is, whose scores are the logits.
 PLAIN = ("eval.image_size=null", "eval.fusion=logits")
+
+NORM_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
 def convert(weights: Path, folder: Path, *arguments: str) -> Path:
@@ -32,6 +35,17 @@ def load(checkpoint: Path, *words: str) -> tuple[nn.Cell, Any]:
     network = build_network(config)
     load_weights(network, checkpoint, complete=True)
     return network.set_train(False), config
+
+
+def mindspore_names(model: torch.nn.Module) -> dict[str, str]:
+    """Return, for each array of an official state dict that MindSpore has too, the name that it has there."""
+    norms = {name for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    names = {}
+    for name in model.state_dict():
+        cell, last = name.rsplit(".", 1)
+        if last != "num_batches_tracked":
+            names[name] = f"{cell}.{NORM_NAMES[last]}" if cell in norms else name
+    return names
 
 
 def largest_difference(ours: np.ndarray, reference: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+
 from tests.parity.references.stand_ins import stand_in
 
 stand_in("mmcv._ext", "mmcv.ops")
@@ -21,6 +22,7 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmseg.registry import MODELS  # noqa: E402
 from mmseg.structures import SegDataSample  # noqa: E402
+
 from tests.parity.references.random_torch import randomise  # noqa: E402
 
 CLASSIFIERS = ("decode_head.0.conv_seg", "decode_head.1.conv_seg")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from tests.parity.references.random_state import bias, conv_weight, disturbed, norm_weight
 from tests.parity.references.stand_ins import stand_in
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from tests.parity.references.random_torch import randomise
 from safetensors.torch import save_file
+
+from tests.parity.references.random_torch import randomise
 from tests.parity.references.stand_ins import stand_in
 
 stand_in("torchvision")
