@@ -75,10 +75,13 @@ def convert(source: Path, target: Path, wanted: str, config: str | None, num_cla
     where = f"--torch_path {source}"
     if source.suffix == ".ckpt" and config_beside(source).is_file():
         raise UserError(f"{where}: it is this project's own ({config_beside(source).name} is beside it) and needs no conversion")
-    found = unwrap_names(read_foreign(source), where)
+    file = read_foreign(source)
+    found = unwrap_names(file.arrays, where)
     row = recognise(found, wanted, where)
     arrays, dropped = translate(found, row)
     arrays, notes = _to_float32(arrays, where)
+    if file.bfloat16:
+        notes.append(f"{len(file.bfloat16)} arrays of bfloat16 became float32")
     arrays = apply_gamma_shift(arrays, row)
     structure = Structure(arrays, where)
     resolved = resolve_config(structure, row, config, num_classes, where)

@@ -2,7 +2,9 @@
 
 import pickle
 import re
+import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,21 @@ _TORCH_MINIMUM = (2, 6)  # before, weights_only could be evaded (CVE-2025-32434)
 _SAFETENSORS_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"}
 
 
-def read_foreign(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a weight file by name, as they are in the file but for bfloat16, which numpy lacks and float32 holds.
+@dataclass
+class ForeignFile:
+    """The weights of a file.
+
+    Attributes:
+        arrays: by the names in the file, in the file's types but for bfloat16.
+        bfloat16: names of those that were bfloat16, which numpy lacks; float32 holds the same values.
+    """
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    bfloat16: set[str] = field(default_factory=set)
+
+
+def read_foreign(path: Path) -> ForeignFile:
+    """Return the weights of a file.
 
     Args:
         path: .pth, .pt, .pth.tar, .bin (torch), .safetensors, .pdparams (PaddlePaddle) or .ckpt (MindSpore).
@@ -34,14 +49,14 @@ def read_foreign(path: Path) -> dict[str, np.ndarray]:
     reader = next((reader for suffix, reader in _READERS.items() if path.name.endswith(suffix)), None)
     if reader is None:
         raise UserError(f"--torch_path {path}: unknown kind of file; expected one of {', '.join(_READERS)}")
-    arrays = reader(path)
-    if not arrays:
+    found = reader(path)
+    if not found.arrays:
         raise UserError(f"--torch_path {path}: there are no weights in the file")
-    return arrays
+    return found
 
 
 def _unreadable(path: Path, kind: str, error: BaseException) -> UserError:
-    reason = " ".join(str(error).split())[:100] or type(error).__name__
+    reason = textwrap.shorten(str(error), 100, placeholder=" ...") or type(error).__name__
     return UserError(f"--torch_path {path}: not a readable {kind}; it may be cut off or of another format ({reason})")
 
 
@@ -77,7 +92,7 @@ def import_torch(where: str) -> Any:
     return torch
 
 
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
+def _read_torch(path: Path) -> ForeignFile:
     torch = import_torch(f"--torch_path {path}")
     # One class for each name, because torch admits a class under its own name.
     admitted = [type(name.rsplit(".", 1)[1], (Inert,), {"__module__": name.rsplit(".", 1)[0]}) for name in TRAINER_NAMES]
@@ -85,14 +100,12 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         with torch.serialization.safe_globals(admitted):
             content = torch.load(path, map_location="cpu", weights_only=True)
         tensors = {str(name): value for name, value in _unwrap(content).items() if isinstance(value, torch.Tensor)}
-        return {name: _to_numpy(value.detach(), torch.bfloat16) for name, value in tensors.items()}
+        bfloat16 = {name for name, value in tensors.items() if value.dtype == torch.bfloat16}
+        arrays = {name: (value.float() if name in bfloat16 else value).detach().contiguous().numpy() for name, value in tensors.items()}
+        return ForeignFile(arrays, bfloat16)
     except Exception as error:  # a file made or damaged at will may raise anything here
         asked_for = re.search(r"GLOBAL (\S+)", str(error))
         raise (_refused(path, asked_for[1]) if asked_for else _unreadable(path, "torch file", error)) from error
-
-
-def _to_numpy(tensor: Any, bfloat16: Any) -> np.ndarray:
-    return (tensor.float() if tensor.dtype == bfloat16 else tensor).contiguous().numpy()
 
 
 class _Refused(pickle.UnpicklingError):
@@ -107,23 +120,24 @@ class _ArraysAlone(pickle.Unpickler):
         return NUMPY_NAMES[full]
 
 
-def _read_paddle(path: Path) -> dict[str, np.ndarray]:
+def _read_paddle(path: Path) -> ForeignFile:
     try:
         with open(path, "rb") as stream:
             content = _unwrap(_ArraysAlone(stream).load())
-        return {str(name): value.resolve() for name, value in content.items() if isinstance(value, InertArray)}
+        return ForeignFile({str(name): value.resolve() for name, value in content.items() if isinstance(value, InertArray)})
     except _Refused as error:
         raise _refused(path, str(error)) from error
     except Exception as error:  # a file made or damaged at will may raise anything here
         raise _unreadable(path, "PaddlePaddle file", error) from error
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+def _read_safetensors(path: Path) -> ForeignFile:
     from safetensors import SafetensorError, deserialize
 
     try:
         entries = deserialize(path.read_bytes())
-        return {name: _from_bytes(entry) for name, entry in entries}
+        bfloat16 = {name for name, entry in entries if entry["dtype"] == "BF16"}
+        return ForeignFile({name: _from_bytes(entry) for name, entry in entries}, bfloat16)
     except (SafetensorError, KeyError, ValueError) as error:
         raise _unreadable(path, "safetensors file", error) from error
 
@@ -135,11 +149,13 @@ def _from_bytes(entry: Mapping[str, Any]) -> np.ndarray:
     return array
 
 
-def _read_mindspore(path: Path) -> dict[str, np.ndarray]:
-    return read_checkpoint(path, "--torch_path")
+def _read_mindspore(path: Path) -> ForeignFile:
+    arrays = read_checkpoint(path, "--torch_path")
+    bfloat16 = {name for name, array in arrays.items() if array.dtype.name == "bfloat16"}  # a type of MindSpore's own
+    return ForeignFile({name: array.astype(np.float32) if name in bfloat16 else array for name, array in arrays.items()}, bfloat16)
 
 
-_READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+_READERS: dict[str, Callable[[Path], ForeignFile]] = {
     ".pth": _read_torch,
     ".pt": _read_torch,
     ".pth.tar": _read_torch,

@@ -84,29 +84,25 @@ _OPENSEG_HEADS = {
 _OPENSEG_INPLACE_HEADS = {re.sub(r"(\.[13])\.0$", r"\1", there): here for there, here in _OPENSEG_HEADS.items()}
 
 
-def _conv_and_norm(pairs: Mapping[str, str], conv: str, norm: str) -> dict[str, str]:
-    """Return the table of both layers of each pair: there -> "convolution here|batch norm here"."""
-    table = {}
-    for there, here in pairs.items():
-        first, second = here.split("|")
-        table[f"{there}{conv}"], table[f"{there}{norm}"] = first, second
-    return table
+def _conv_and_norm(pairs: Mapping[str, tuple[str, str]], conv: str, norm: str) -> dict[str, str]:
+    """Return the table of single layers: each pair is a convolution and its batch norm here, which there differ in their ends alone."""
+    return {f"{there}{end}": layer for there, here in pairs.items() for end, layer in zip((conv, norm), here, strict=True)}
 
 
 _MMSEG_BLOCK = "decode_head.1.object_context_block"
 _MMSEG_HEADS = {
     **_conv_and_norm(
         {
-            "decode_head.0.convs.0": "aux_head.0|aux_head.1",
-            "decode_head.1.bottleneck": "conv3x3_ocr.0|conv3x3_ocr.1",
-            f"{_MMSEG_BLOCK}.query_project.0": f"{_BLOCK}.f_pixel.0|{_BLOCK}.f_pixel.1.0",
-            f"{_MMSEG_BLOCK}.query_project.1": f"{_BLOCK}.f_pixel.2|{_BLOCK}.f_pixel.3.0",
-            f"{_MMSEG_BLOCK}.key_project.0": f"{_BLOCK}.f_object.0|{_BLOCK}.f_object.1.0",
-            f"{_MMSEG_BLOCK}.key_project.1": f"{_BLOCK}.f_object.2|{_BLOCK}.f_object.3.0",
-            f"{_MMSEG_BLOCK}.value_project": f"{_BLOCK}.f_down.0|{_BLOCK}.f_down.1.0",
-            f"{_MMSEG_BLOCK}.out_project": f"{_BLOCK}.f_up.0|{_BLOCK}.f_up.1.0",
-            f"{_MMSEG_BLOCK}.bottleneck": f"{_FUSE}.0|{_FUSE}.1.0",
-            "decode_head.convs.0": "last_layer.0|last_layer.1",
+            "decode_head.0.convs.0": ("aux_head.0", "aux_head.1"),
+            "decode_head.1.bottleneck": ("conv3x3_ocr.0", "conv3x3_ocr.1"),
+            f"{_MMSEG_BLOCK}.query_project.0": (f"{_BLOCK}.f_pixel.0", f"{_BLOCK}.f_pixel.1.0"),
+            f"{_MMSEG_BLOCK}.query_project.1": (f"{_BLOCK}.f_pixel.2", f"{_BLOCK}.f_pixel.3.0"),
+            f"{_MMSEG_BLOCK}.key_project.0": (f"{_BLOCK}.f_object.0", f"{_BLOCK}.f_object.1.0"),
+            f"{_MMSEG_BLOCK}.key_project.1": (f"{_BLOCK}.f_object.2", f"{_BLOCK}.f_object.3.0"),
+            f"{_MMSEG_BLOCK}.value_project": (f"{_BLOCK}.f_down.0", f"{_BLOCK}.f_down.1.0"),
+            f"{_MMSEG_BLOCK}.out_project": (f"{_BLOCK}.f_up.0", f"{_BLOCK}.f_up.1.0"),
+            f"{_MMSEG_BLOCK}.bottleneck": (f"{_FUSE}.0", f"{_FUSE}.1.0"),
+            "decode_head.convs.0": ("last_layer.0", "last_layer.1"),
         },
         ".conv",
         ".bn",
@@ -120,16 +116,16 @@ _PADDLE_BLOCK = "head.spatial_ocr.attention_block"
 _PADDLE_HEADS = {
     **_conv_and_norm(
         {
-            "head.aux_head.0": "aux_head.0|aux_head.1",
-            "head.conv3x3_ocr": "conv3x3_ocr.0|conv3x3_ocr.1",
-            f"{_PADDLE_BLOCK}.f_pixel.0": f"{_BLOCK}.f_pixel.0|{_BLOCK}.f_pixel.1.0",
-            f"{_PADDLE_BLOCK}.f_pixel.1": f"{_BLOCK}.f_pixel.2|{_BLOCK}.f_pixel.3.0",
-            f"{_PADDLE_BLOCK}.f_object.0": f"{_BLOCK}.f_object.0|{_BLOCK}.f_object.1.0",
-            f"{_PADDLE_BLOCK}.f_object.1": f"{_BLOCK}.f_object.2|{_BLOCK}.f_object.3.0",
-            f"{_PADDLE_BLOCK}.f_down": f"{_BLOCK}.f_down.0|{_BLOCK}.f_down.1.0",
-            f"{_PADDLE_BLOCK}.f_up": f"{_BLOCK}.f_up.0|{_BLOCK}.f_up.1.0",
-            "head.spatial_ocr.conv1x1.0": f"{_FUSE}.0|{_FUSE}.1.0",
-            "head.conv_1": "last_layer.0|last_layer.1",
+            "head.aux_head.0": ("aux_head.0", "aux_head.1"),
+            "head.conv3x3_ocr": ("conv3x3_ocr.0", "conv3x3_ocr.1"),
+            f"{_PADDLE_BLOCK}.f_pixel.0": (f"{_BLOCK}.f_pixel.0", f"{_BLOCK}.f_pixel.1.0"),
+            f"{_PADDLE_BLOCK}.f_pixel.1": (f"{_BLOCK}.f_pixel.2", f"{_BLOCK}.f_pixel.3.0"),
+            f"{_PADDLE_BLOCK}.f_object.0": (f"{_BLOCK}.f_object.0", f"{_BLOCK}.f_object.1.0"),
+            f"{_PADDLE_BLOCK}.f_object.1": (f"{_BLOCK}.f_object.2", f"{_BLOCK}.f_object.3.0"),
+            f"{_PADDLE_BLOCK}.f_down": (f"{_BLOCK}.f_down.0", f"{_BLOCK}.f_down.1.0"),
+            f"{_PADDLE_BLOCK}.f_up": (f"{_BLOCK}.f_up.0", f"{_BLOCK}.f_up.1.0"),
+            "head.spatial_ocr.conv1x1.0": (f"{_FUSE}.0", f"{_FUSE}.1.0"),
+            "head.conv_1": ("last_layer.0", "last_layer.1"),
         },
         "._conv",
         "._batch_norm",
@@ -143,22 +139,25 @@ _MODULE = r"st(?P<s>\d)\.stage_st\d_(?P<m1>\d+)"
 _PADDLE_BACKBONE = tuple(
     _conv_and_norm(
         {
-            r"conv_layer1_(?P<c>\d)": "conv{c}|bn{c}",
-            r"la1\.bb_layer2_(?P<n1>\d+)\.conv(?P<c>\d)": "layer1.{n1}.conv{c}|layer1.{n1}.bn{c}",
-            r"la1\.bb_layer2_(?P<n1>\d+)\.conv_down": "layer1.{n1}.downsample.0|layer1.{n1}.downsample.1",
+            r"conv_layer1_(?P<c>\d)": ("conv{c}", "bn{c}"),
+            r"la1\.bb_layer2_(?P<n1>\d+)\.conv(?P<c>\d)": ("layer1.{n1}.conv{c}", "layer1.{n1}.bn{c}"),
+            r"la1\.bb_layer2_(?P<n1>\d+)\.conv_down": ("layer1.{n1}.downsample.0", "layer1.{n1}.downsample.1"),
             # The branch that a transition adds has one more level of names.
-            r"tr1\.transition_tr1_layer_2": "transition1.1.0.0|transition1.1.0.1",
-            r"tr2\.transition_tr2_layer_3": "transition2.2.0.0|transition2.2.0.1",
-            r"tr3\.transition_tr3_layer_4": "transition3.3.0.0|transition3.3.0.1",
-            r"tr(?P<t>\d)\.transition_tr\d_layer_(?P<b1>\d)": "transition{t}.{b1}.0|transition{t}.{b1}.1",
+            r"tr1\.transition_tr1_layer_2": ("transition1.1.0.0", "transition1.1.0.1"),
+            r"tr2\.transition_tr2_layer_3": ("transition2.2.0.0", "transition2.2.0.1"),
+            r"tr3\.transition_tr3_layer_4": ("transition3.3.0.0", "transition3.3.0.1"),
+            r"tr(?P<t>\d)\.transition_tr\d_layer_(?P<b1>\d)": ("transition{t}.{b1}.0", "transition{t}.{b1}.1"),
             _MODULE + r"\.branches_func\.bb_st\d_\d+_branch_layer_(?P<b1>\d)_(?P<n1>\d+)\.conv(?P<c>\d)": (
-                "stage{s}.{m1}.branches.{b1}.{n1}.conv{c}|stage{s}.{m1}.branches.{b1}.{n1}.bn{c}"
+                "stage{s}.{m1}.branches.{b1}.{n1}.conv{c}",
+                "stage{s}.{m1}.branches.{b1}.{n1}.bn{c}",
             ),
             _MODULE + r"\.fuse_func\.residual_st\d_\d+_layer_(?P<i1>\d)_(?P<j1>\d)": (
-                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.0|stage{s}.{m1}.fuse_layers.{i1}.{j1}.1"
+                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.0",
+                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.1",
             ),
             _MODULE + r"\.fuse_func\.residual_st\d_\d+_layer_(?P<i1>\d)_(?P<j1>\d)_(?P<k1>\d)": (
-                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.{k1}.0|stage{s}.{m1}.fuse_layers.{i1}.{j1}.{k1}.1"
+                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.{k1}.0",
+                "stage{s}.{m1}.fuse_layers.{i1}.{j1}.{k1}.1",
             ),
         },
         r"\._conv",

@@ -152,7 +152,8 @@ def _beside(checkpoint_path: Any) -> Layer | None:
 
 def _layer_of_weights(beside: Layer, with_network: bool) -> Layer:
     def wanted(name: str, key: Key) -> bool:
-        is_network = name.startswith("model.") or name == "dataset.num_classes"
+        # Of the loss its weights, of which there must be as many as the network has outputs.
+        is_network = name.startswith("model.") or name in ("dataset.num_classes", "loss.balance_weights")
         return key.of_weights or (with_network and is_network)
 
     source, values = beside

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import convert_from_torch
-from src.checkpoint.foreign import read_foreign
+from src.checkpoint.foreign import ForeignFile, read_foreign
 from src.config import UserError
 from src.runtime.entry import run
 
@@ -28,7 +28,8 @@ def tensors(values: dict[str, np.ndarray] = VALUES) -> dict[str, Any]:
     return {name: torch.from_numpy(value.copy()) for name, value in values.items()}
 
 
-def assert_values(found: dict[str, np.ndarray], expected: dict[str, np.ndarray] = VALUES) -> None:
+def assert_values(file: ForeignFile, expected: dict[str, np.ndarray] = VALUES) -> None:
+    found = file.arrays
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name].dtype == value.dtype
@@ -62,6 +63,7 @@ def test_parameters_views_and_half_precision(tmp_path: Path) -> None:
     }
     torch.save(content, tmp_path / "w.pth")
     found = read_foreign(tmp_path / "w.pth")
+    assert found.bfloat16 == {"brain"}
     array = base.numpy()
     brain = content["brain"].float().numpy()
     assert_values(found, {"parameter": array, "transposed": array.T, "half": array.astype(np.float16), "brain": brain})
@@ -111,12 +113,17 @@ def test_safetensors(tmp_path: Path) -> None:
     brain = torch.tensor([[1.0, -3.140625], [1e30, -0.0]], dtype=torch.bfloat16)
     save_file({**tensors(), "half": torch.ones(2).half(), "brain": brain}, tmp_path / "w.safetensors")
     expected = {**VALUES, "half": np.ones(2, np.float16), "brain": brain.float().numpy()}
-    assert_values(read_foreign(tmp_path / "w.safetensors"), expected)
+    found = read_foreign(tmp_path / "w.safetensors")
+    assert_values(found, expected)
+    assert found.bfloat16 == {"brain"}
 
 
 def test_mindspore_files(tmp_path: Path) -> None:
-    ms.save_checkpoint([{"name": name, "data": ms.Tensor(value)} for name, value in VALUES.items()], str(tmp_path / "w.ckpt"))
-    assert_values(read_foreign(tmp_path / "w.ckpt"))
+    parameters = {name: ms.Tensor(value) for name, value in VALUES.items()} | {"brain": ms.Tensor([1.5, -2.0], ms.bfloat16)}
+    ms.save_checkpoint([{"name": name, "data": tensor} for name, tensor in parameters.items()], str(tmp_path / "w.ckpt"))
+    found = read_foreign(tmp_path / "w.ckpt")
+    assert_values(found, {**VALUES, "brain": np.array([1.5, -2], np.float32)})
+    assert found.bfloat16 == {"brain"}
 
 
 def write_torch(path: Path) -> None:
@@ -266,7 +273,8 @@ def test_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_safetensors(tmp_path / "w.safetensors")
     monkeypatch.setitem(sys.modules, "torch", None)
     refuse(tmp_path / "w.pth", "pip install torch")
-    assert read_foreign(tmp_path / "w.pdparams").keys() == read_foreign(tmp_path / "w.safetensors").keys() == {"a"}
+    for name in ("w.pdparams", "w.safetensors"):
+        assert read_foreign(tmp_path / name).arrays.keys() == {"a"}
 
 
 def test_a_torch_that_reads_unsafely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
