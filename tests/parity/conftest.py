@@ -1,5 +1,6 @@
 """Pictures, the folder of the references, and how they are run."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.parity.converted import Agreement
+from tests.parity.converted import Agreement, Case
 from tests.parity.pictures import NAMES, WHOLE, write_pictures
 
 # Here and in the scripts: the tests keep every core busy already, and OpenMP's threads, which wait for each other, are then 8 times slower.
@@ -54,6 +55,18 @@ def run_reference(references: Path, pictures: dict[str, Path]) -> Callable[..., 
         return folder
 
     return run
+
+
+@pytest.fixture(scope="module")
+def case_of(run_reference: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Case]:
+    """Return the case of a reference's network; each is made once."""
+
+    @functools.cache
+    def make(script: str, name: str, names: tuple[str, ...]) -> Case:
+        folder = run_reference(script, name, tmp_path_factory.mktemp(name), names)
+        return Case.of(next(folder.glob("weights.*")))
+
+    return make
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FRAME, CAMVID = DATA / "cityscapes_demo.png", DATA / "camvid" / "val" / "0016E5_07959.jpg"
 
 NAMES = ("frame", "camvid", "odd_481x321", "odd_389x517")  # width x height; a frame is 2048x1024, a CamVid picture 480x360
+SMALL = NAMES[1:]
 WHOLE = {"frame": FRAME, "camvid": CAMVID}
 CROPS = {"odd_481x321": (330, 700, 651, 1181), "odd_389x517": (400, 900, 917, 1289), "even_480x352": (300, 400, 652, 880)}
 

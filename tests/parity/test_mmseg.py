@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from tests.parity.converted import Agreement, Case
-from tests.parity.pictures import NAMES
+from tests.parity.pictures import NAMES, SMALL
+
+ASKED = {"hr18s": NAMES, "hr18": SMALL, "hr48": SMALL}
 
 
-@pytest.fixture(scope="module", params=["hr18s", "hr18", "hr48"])
-def case(request: pytest.FixtureRequest, run_reference: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return Case.of(run_reference("mmseg_ocrnet", request.param, tmp_path_factory.mktemp(request.param)) / "weights.pth")
+@pytest.mark.parametrize(("name", "picture"), [(name, picture) for name, asked in ASKED.items() for picture in asked])
+def test_logits_and_labels(
+    name: str, picture: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
+) -> None:
+    path = need_picture(picture)
+    check(case_of("mmseg_ocrnet", name, ASKED[name]).agreement(path))
 
 
-@pytest.mark.parametrize("picture", NAMES)
-def test_logits_and_labels(case: Case, picture: str, need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
-    check(case.agreement(need_picture(picture)))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hr18", "hr48"])
+def test_a_whole_frame(
+    name: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
+) -> None:
+    path = need_picture("frame")
+    check(case_of("mmseg_ocrnet", name, ("frame", "camvid")).agreement(path))

@@ -16,7 +16,7 @@ import torch
 
 from src.config.hrnet import HRNET_W18, HRNET_W18_SMALL_V1
 from tests.parity.converted import Agreement, Case, mindspore_names
-from tests.parity.pictures import NAMES
+from tests.parity.pictures import NAMES, SMALL
 from tests.parity.references.official_torch import MODEL_ZOO, OFFICIAL, OPENSEG, Conventions, OfficialOCRNet
 from tests.parity.references.random_torch import randomise
 
@@ -66,7 +66,7 @@ class Source:
     conventions: Conventions
     extra: dict
     is_bgr: bool = False
-    pictures: tuple[str, ...] = NAMES[1:]
+    pictures: tuple[str, ...] = SMALL
 
     def prepare(self, bgr: np.ndarray) -> torch.Tensor:
         """Return (1, 3, H, W) float32; openseg gives its network OpenCV's channel order under statistics for RGB."""
@@ -96,7 +96,7 @@ SOURCES = {
 
 
 @pytest.fixture(scope="module")
-def case_of(pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+def official_case(pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     """Return the case of a source, which is made once."""
 
     @functools.cache
@@ -115,8 +115,9 @@ def case_of(pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
 def test_logits_and_labels(
     name: str,
     picture: str,
-    case_of: Callable[[str], Case],
+    official_case: Callable[[str], Case],
     need_picture: Callable[[str], Path],
     check: Callable[[Agreement], None],
 ) -> None:
-    check(case_of(name).agreement(need_picture(picture)))
+    path = need_picture(picture)
+    check(official_case(name).agreement(path))

@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.parity.converted import Agreement, Case
-from tests.parity.pictures import NAMES
+from tests.parity.pictures import SMALL
 
 
-@pytest.fixture(scope="module")
-def case(run_reference: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return Case.of(run_reference("paddleseg_ocrnet", "HRNet_W18", tmp_path_factory.mktemp("paddleseg")) / "weights.pdparams")
+@pytest.mark.parametrize("picture", SMALL)
+def test_logits_and_labels(
+    picture: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
+) -> None:
+    path = need_picture(picture)
+    check(case_of("paddleseg_ocrnet", "HRNet_W18", SMALL).agreement(path))
 
 
-@pytest.mark.parametrize("picture", NAMES)
-def test_logits_and_labels(case: Case, picture: str, need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
-    check(case.agreement(need_picture(picture)))
+@pytest.mark.slow
+def test_a_whole_frame(case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
+    path = need_picture("frame")
+    check(case_of("paddleseg_ocrnet", "HRNet_W18", ("frame", "camvid")).agreement(path))

@@ -1,5 +1,7 @@
 """One network in torch, in float64, and here, in float32, with the same weights; and batches for both."""
 
+import copy
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -76,16 +78,21 @@ def train_torch(model: OfficialOCRNet, data: Sequence[Batch], lr: float, decay: 
     return losses
 
 
+@functools.cache
+def _trained(name: str) -> OfficialOCRNet:
+    model = OfficialOCRNet(EXTRAS[name], NUM_CLASSES, WIDTHS)
+    randomise(model, torch.from_numpy(next(batches(0)).image), 7)
+    train_torch(model.train(), list(islice(batches(1), STEPS_BEFORE)), lr=0.05, decay=0.0005)
+    return model
+
+
 def trained(name: str) -> OfficialOCRNet:
     """Return a torch network in float32, in training mode, without dropout, that has learned a little.
 
     Untrained, all regions are nearly alike, and the batch norms behind them enlarge rounding tenfold with every step: torch in float32
     does not follow torch in float64 either. Some training makes comparisons as well posed as they are in fine-tuning.
     """
-    model = OfficialOCRNet(EXTRAS[name], NUM_CLASSES, WIDTHS)
-    randomise(model, torch.from_numpy(next(batches(0)).image), 7)
-    train_torch(model.train(), list(islice(batches(1), STEPS_BEFORE)), lr=0.05, decay=0.0005)
-    return model
+    return copy.deepcopy(_trained(name))
 
 
 def twins(model: OfficialOCRNet, folder: Path, *words: str) -> tuple[OfficialOCRNet, nn.Cell, nn.Cell, Any]:

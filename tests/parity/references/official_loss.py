@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812: the field's habit
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 IGNORED = 255

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812: the field's habit
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 

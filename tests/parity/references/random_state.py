@@ -1,6 +1,6 @@
 """Random weights and batch norm statistics under which activations neither die nor explode, for networks of any depth.
 
-A reference with such weights answers every picture with logits that vary from pixel to pixel, so that a wrong map, padding or resizing shows.
+A reference with such weights answers with logits that vary from pixel to pixel, so that a wrong map, padding or resizing shows.
 """
 
 from collections.abc import Sequence
