@@ -16,7 +16,7 @@ import torch
 
 from src.config.hrnet import HRNET_W18, HRNET_W18_SMALL_V1
 from tests.parity.converted import Agreement, Case, mindspore_names
-from tests.parity.pictures import NAMES, SMALL
+from tests.parity.pictures import FRAME_CASE, SMALL
 from tests.parity.references.official_torch import MODEL_ZOO, OFFICIAL, OPENSEG, Conventions, OfficialOCRNet
 from tests.parity.references.random_torch import randomise
 
@@ -66,7 +66,6 @@ class Source:
     conventions: Conventions
     extra: dict
     is_bgr: bool = False
-    pictures: tuple[str, ...] = SMALL
 
     def prepare(self, bgr: np.ndarray) -> torch.Tensor:
         """Return (1, 3, H, W) float32; openseg gives its network OpenCV's channel order under statistics for RGB."""
@@ -89,20 +88,20 @@ class Source:
 
 
 SOURCES = {
-    "official": Source(save_official, OFFICIAL, HRNET_W18, pictures=NAMES),
+    "official": Source(save_official, OFFICIAL, HRNET_W18),
     "openseg": Source(save_openseg, OPENSEG, HRNET_W18_SMALL_V1, is_bgr=True),
     "modelzoo": Source(save_model_zoo, MODEL_ZOO, HRNET_W18_SMALL_V1),
 }
 
 
 @pytest.fixture(scope="module")
-def official_case(pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
-    """Return the case of a source, which is made once."""
+def official_case(pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, tuple[str, ...]], Case]:
+    """Return the case of a source and some pictures; each is made once."""
 
     @functools.cache
-    def make(name: str) -> Case:
+    def make(name: str, names: tuple[str, ...]) -> Case:
         source, folder = SOURCES[name], tmp_path_factory.mktemp(name)
-        asked = [pictures[picture] for picture in source.pictures if picture in pictures]
+        asked = [pictures[picture] for picture in names if picture in pictures]
         model = source.model(asked)
         for picture in asked:
             np.save(folder / f"{picture.stem}.npy", source.answer(model, picture))
@@ -111,13 +110,20 @@ def official_case(pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFa
     return make
 
 
-@pytest.mark.parametrize(("name", "picture"), [(name, picture) for name, source in SOURCES.items() for picture in source.pictures])
+@pytest.mark.parametrize(("name", "picture"), [(name, picture) for name in SOURCES for picture in SMALL])
 def test_logits_and_labels(
     name: str,
     picture: str,
-    official_case: Callable[[str], Case],
+    official_case: Callable[..., Case],
     need_picture: Callable[[str], Path],
     check: Callable[[Agreement], None],
+    pynative: None,
 ) -> None:
     path = need_picture(picture)
-    check(official_case(name).agreement(path))
+    check(official_case(name, SMALL).agreement(path))
+
+
+@pytest.mark.slow
+def test_a_whole_frame(official_case: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
+    path = need_picture("frame")
+    check(official_case("official", FRAME_CASE).agreement(path))

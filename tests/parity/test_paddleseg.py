@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.parity.converted import Agreement, Case
-from tests.parity.pictures import SMALL
+from tests.parity.pictures import FRAME_CASE, SMALL
 
 
 @pytest.mark.parametrize("picture", SMALL)
 def test_logits_and_labels(
-    picture: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
+    picture: str,
+    case_of: Callable[..., Case],
+    need_picture: Callable[[str], Path],
+    check: Callable[[Agreement], None],
+    pynative: None,
 ) -> None:
     path = need_picture(picture)
     check(case_of("paddleseg_ocrnet", "HRNet_W18", SMALL).agreement(path))
@@ -20,4 +24,4 @@ def test_logits_and_labels(
 @pytest.mark.slow
 def test_a_whole_frame(case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
     path = need_picture("frame")
-    check(case_of("paddleseg_ocrnet", "HRNet_W18", ("frame", "camvid")).agreement(path))
+    check(case_of("paddleseg_ocrnet", "HRNet_W18", FRAME_CASE).agreement(path))

@@ -29,7 +29,7 @@ def backbone(checkpoint: Path) -> tuple[nn.Cell, object]:
     return network.set_train(False), config
 
 
-@pytest.mark.parametrize("name", ["hrnet_w18_small", "hrnet_w18_small_v2", "hrnet_w18", "hrnet_w48"])
+@pytest.mark.parametrize("name", ["hrnet_w18_small_v2", "hrnet_w18", pytest.param("hrnet_w48", marks=pytest.mark.slow)])
 def test_features(
     name: str,
     run_reference: Callable[..., Path],

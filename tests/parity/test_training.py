@@ -58,7 +58,7 @@ def state_differences(before: dict[str, torch.Tensor], model: OfficialOCRNet, ne
     return {kind: float(np.sqrt(difference / change)) for kind, (difference, change) in squares.items()}
 
 
-@pytest.mark.parametrize("name", ["tiny", "w18_small"])
+@pytest.mark.parametrize("name", ["tiny", pytest.param("w18_small", marks=pytest.mark.slow)])
 def test_ten_steps(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     model, network, loss, config = twins(trained(name), tmp_path, *WORDS)
     before = {key: values.clone() for key, values in model.state_dict().items()}

@@ -25,7 +25,7 @@ NUM_CLASSES = 5
 EXTRAS = {"tiny": TINY_EXTRA, "w18_small": HRNET_W18_SMALL_V1}
 WIDTHS = (24, 12)
 SIZE_HW = (96, 128)
-STEPS_BEFORE, MOMENTUM = 100, 0.9
+STEPS_BEFORE, MOMENTUM = 60, 0.9
 
 # Batch norm in training subtracts the mean and with it any bias in front of it: its gradient is 0, and what remains is rounding.
 WITHOUT_GRADIENT = ("aux_head.0.bias", "conv3x3_ocr.0.bias")
