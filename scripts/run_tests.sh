@@ -7,6 +7,8 @@
 # Environment:
 #   OCRNET_VENV  virtual environment, made when absent (default: .venv)
 #   PYTHON       interpreter to make it with (default: python3)
+#   OCRNET_REFERENCES  folder for mmsegmentation, timm and PaddleSeg, installed when absent (default: references in the virtual
+#                environment; 0.9 GB); "none" leaves them out, and the tests that compare with them are skipped
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -17,6 +19,11 @@ esac
 
 cd "$ROOT"
 prepare_venv requirements-dev.txt
+if [ "${OCRNET_REFERENCES:-}" != none ]; then
+  OCRNET_REFERENCES="$(realpath -m -- "${OCRNET_REFERENCES:-$VENV/references}")"
+  install_aside requirements-references.txt "$OCRNET_REFERENCES"
+fi
+export OCRNET_REFERENCES
 say "dependencies agree"
 "$VENV/bin/python" -m pip check
 say "lint"

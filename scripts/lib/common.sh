@@ -15,6 +15,21 @@ fail() {
 # Print the comment block at the head of a script.
 print_help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
 
+# Install a requirements file without dependencies into a folder of its own, unless that was done since the file changed.
+# $1: requirements file in the project's root. $2: folder; what it holds is replaced.
+install_aside() {
+  local requirements="$ROOT/$1" folder="$2"
+  cmp -s "$requirements" "$folder/.installed" && return
+  say "installing $1 into $folder"
+  [ ! -e "$folder" ] || [ -e "$folder/.installed" ] || [ -e "$folder/.installing" ] || fail "$folder holds other things; name another folder"
+  rm -rf -- "$folder"
+  mkdir -p -- "$folder"
+  touch -- "$folder/.installing"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$folder" -r "$requirements" \
+    || fail "$1 cannot be installed"
+  cp -- "$requirements" "$folder/.installed"
+}
+
 # Make the virtual environment and install a requirements file, unless that was done since the file changed.
 # $1: requirements file in the project's root.
 prepare_venv() {

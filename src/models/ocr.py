@@ -37,7 +37,10 @@ class SpatialGather(nn.Cell):
         masks = ops.softmax(masks, 2)
         # In float32: each mask sums to 1 over all pixels, so that its values would be subnormal in float16.
         pixels = features.reshape((batch, channels, -1)).astype(ms.float32)  # (B, C, HW)
-        regions = self.weigh(pixels, masks).astype(features.dtype)
+        # MindSpore 2.8's softmax adds in float32 one by one on the CPU: over the 131,072 pixels of a whole frame masks sum to 1.0002, an
+        # error that the attention enlarges. Their own sum, added more exactly, takes it out.
+        totals = ops.expand_dims(masks.sum(2), 1)  # (B, 1, K)
+        regions = (self.weigh(pixels, masks) / totals).astype(features.dtype)
         return ops.expand_dims(regions, 3)  # (B, C, K, 1)
 
 

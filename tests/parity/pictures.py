@@ -1,0 +1,33 @@
+"""The pictures that references and this project are asked about."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.data.pictures import read_image
+from src.data.synthetic import render_scene
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+FRAME, CAMVID = DATA / "cityscapes_demo.png", DATA / "camvid" / "val" / "0016E5_07959.jpg"
+
+NAMES = ("frame", "camvid", "odd_481x321", "odd_389x517")  # width x height; a frame is 2048x1024, a CamVid picture 480x360
+SMALL = NAMES[1:]
+FRAME_CASE = ("frame", "camvid")  # two, so that the random statistics are not those of one picture
+WHOLE = {"frame": FRAME, "camvid": CAMVID}
+CROPS = {"odd_481x321": (330, 700, 651, 1181), "odd_389x517": (400, 900, 917, 1289), "even_480x352": (300, 400, 652, 880)}
+
+
+def write_pictures(folder: Path) -> dict[str, Path]:
+    """Write every picture that can be had as PNG; return the paths by name.
+
+    Frame and CamVid picture are left out where the data is absent; the crops are then of a synthetic street.
+    """
+    pictures = {name: read_image(path) for name, path in WHOLE.items() if path.is_file()}
+    scene = pictures["frame"] if "frame" in pictures else render_scene("val", 0, (1024, 2048), seed=1)[0]
+    for name, (top, left, bottom, right) in CROPS.items():
+        pictures[name] = scene[top:bottom, left:right]
+    paths = {name: folder / f"{name}.png" for name in pictures}
+    for name, picture in pictures.items():
+        assert cv2.imwrite(str(paths[name]), np.ascontiguousarray(picture[..., ::-1]))
+    return paths

@@ -1,0 +1,39 @@
+"""mmsegmentation's OCRNet with random weights: converted, it gives the same logits and labels."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.parity.converted import Agreement, Case
+from tests.parity.pictures import FRAME_CASE, NAMES, SMALL
+
+
+@pytest.mark.parametrize("picture", NAMES)
+def test_hr18s_compiled(
+    picture: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
+) -> None:
+    path = need_picture(picture)
+    check(case_of("mmseg_ocrnet", "hr18s", NAMES).agreement(path))
+
+
+@pytest.mark.parametrize(("name", "picture"), [(name, picture) for name in ("hr18", "hr48") for picture in SMALL])
+def test_logits_and_labels(
+    name: str,
+    picture: str,
+    case_of: Callable[..., Case],
+    need_picture: Callable[[str], Path],
+    check: Callable[[Agreement], None],
+    pynative: None,
+) -> None:
+    path = need_picture(picture)
+    check(case_of("mmseg_ocrnet", name, SMALL).agreement(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hr18", "hr48"])
+def test_a_whole_frame(
+    name: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
+) -> None:
+    path = need_picture("frame")
+    check(case_of("mmseg_ocrnet", name, FRAME_CASE).agreement(path))

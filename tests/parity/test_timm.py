@@ -1,0 +1,47 @@
+"""timm's ImageNet backbones with random weights: converted, they give the same features."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from src.checkpoint.weights import load_weights
+from src.config import load_config
+from src.data.pictures import read_image
+from src.data.transforms import normalize
+from src.models.builder import build_network
+from tests.parity.converted import convert, largest_difference
+
+PICTURE = "even_480x352"  # timm resizes by whole factors, so sides are multiples of 32
+
+# ImageNet classifiers join their branches to the nearest pixel; a segmentation recipe trains them on with its own rule.
+AS_TIMM = ("model.name=seg_hrnet", "model.align_corners=False", "model.fuse_resize=nearest", "loss.balance_weights=[1.0]")
+
+
+def backbone(checkpoint: Path) -> tuple[nn.Cell, object]:
+    config = load_config(str(checkpoint.with_suffix(".yaml")), {"device_target": "CPU"}, AS_TIMM)
+    network = build_network(config)
+    report = load_weights(network, checkpoint, complete=False)
+    assert all(name.startswith("last_layer.") for name in report.missing), report
+    return network.set_train(False), config
+
+
+@pytest.mark.parametrize("name", ["hrnet_w18_small_v2", "hrnet_w18", pytest.param("hrnet_w48", marks=pytest.mark.slow)])
+def test_features(
+    name: str,
+    run_reference: Callable[..., Path],
+    pictures: dict[str, Path],
+    tmp_path: Path,
+    pynative: None,
+    record_property: Callable[[str, object], None],
+) -> None:
+    folder = run_reference("timm_hrnet", name, tmp_path, [PICTURE])
+    network, config = backbone(convert(folder / "weights.safetensors", folder))
+    image = normalize(read_image(pictures[PICTURE]), config.dataset.mean, config.dataset.std)
+    features = network.extract(ms.Tensor(image[None])).asnumpy()[0]
+    difference = largest_difference(features, np.load(folder / f"{PICTURE}.npy"))
+    record_property("difference", f"{difference:.1e}")
+    assert difference <= 1e-3
