@@ -37,6 +37,16 @@ def test_one_weight_per_output():
         SegmentationLoss([MeanOfLogits()], [0.4, 1.0], True)
 
 
+@pytest.mark.parametrize(
+    ("align_corners", "half_pixel_centers", "rule"),
+    [(True, True, (True, False)), (False, True, (False, True)), (False, False, (False, False))],
+)
+def test_the_resizing_is_the_networks(align_corners, half_pixel_centers, rule):
+    words = [f"model.align_corners={align_corners}", f"model.half_pixel_centers={half_pixel_centers}"]
+    resize = build_loss(load_config("hrnetv2_w48", words=words)).resize
+    assert (resize.align_corners, resize.half_pixel_centers) == rule
+
+
 def table(criterion: nn.Cell) -> list[float]:
     return criterion.pixel_losses.weights.asnumpy().ravel().tolist()
 

@@ -127,9 +127,9 @@ def modelzoo(classes: int = 19) -> list[Layer]:
     return official(classes, head_bias=False)
 
 
-def official_plain(classes: int = 19) -> list[Layer]:
+def official_plain(classes: int = 19, kernel: int = 1) -> list[Layer]:
     rows = official_backbone() + pair(("last_layer.0", "last_layer.1"), ("last_layer.0", "last_layer.1"), JOINED, JOINED, 1, True)
-    return [*rows, Layer("last_layer.3", "last_layer.3", (classes, JOINED, 1, 1), True)]
+    return [*rows, Layer("last_layer.3", "last_layer.3", (classes, JOINED, kernel, kernel), True)]
 
 
 def openseg(classes: int = 19, inplace: bool = False) -> list[Layer]:

@@ -140,6 +140,14 @@ def test_conversion_to_other_classes(source: str, tmp_path: Path, capsys: pytest
     assert load_config(str(tmp_path / "a.yaml")).dataset.num_classes == 5
 
 
+def test_class_weights_of_other_classes_are_left_out(tmp_path: Path) -> None:
+    config = preset(tmp_path, preset="demo")  # has a weight for each of its 19 classes
+    path, _ = write_source("mmseg", tmp_path)
+    assert command(path, tmp_path / "out.ckpt", "--config", config, "--num_classes", "5") == 0
+    found = load_config(str(tmp_path / "out.yaml"))
+    assert (found.preset, found.dataset.num_classes, found.loss.class_weights) == ("demo", 5, None)
+
+
 def test_num_classes_as_in_the_file_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, expected = write_source("mmseg", tmp_path)
     assert command(path, tmp_path / "out.ckpt", "--num_classes", "19") == 0

@@ -133,6 +133,16 @@ def test_a_head_that_the_target_lacks(tmp_path: Path, capsys: pytest.CaptureFixt
         refused(back(tmp_path / "w.ckpt", tmp_path / "back.pth", "--source", source), tmp_path, capsys, "aux_head.0", "3x3", source)
 
 
+def test_a_large_last_kernel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there, _ = random_weights(foreign.official_plain(kernel=3))
+    save_torch(tmp_path / "in.pth", prefixed(there, "model."))
+    assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
+    capsys.readouterr()
+    refused(back(tmp_path / "w.ckpt", tmp_path / "back.pth", "--source", "mmseg"), tmp_path, capsys, "last_layer.3", "3x3")
+    assert back(tmp_path / "w.ckpt", tmp_path / "back.pth") == 0
+    assert_equal_bits(read(tmp_path / "back.pth"), prefixed(there, "model."))
+
+
 def test_wrong_flags_and_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, here = random_weights(foreign.official())
     checkpoint = tmp_path / "w.ckpt"
