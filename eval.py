@@ -14,7 +14,7 @@ from pathlib import Path
 
 from src.checkpoint.run_folder import check_output, config_for_checkpoint
 from src.config import UserError, load_config
-from src.config.loading import overridden_facts
+from src.config.facts import report_facts
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
     logger.info("configuration: %s; %s", source, runtime)
-    if runtime.group.is_main and (overridden := overridden_facts(config)):
-        logger.warning("warning: %s", overridden)
+    if runtime.group.is_main:
+        report_facts(config, logger)
     result = evaluate_weights(config, runtime, Path(checkpoint), folder)
     if runtime.group.is_main:
         logger.info("\n%s", format_table(result))

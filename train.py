@@ -14,7 +14,8 @@ from typing import Any
 
 from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
 from src.config import UserError, load_config
-from src.config.loading import DEFAULT_PRESET, overridden_facts
+from src.config.facts import report_facts
+from src.config.loading import DEFAULT_PRESET
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -65,8 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if runtime.group.is_main:
         open_output(folder, config)
         log_to_file(folder / LOG_FILE)
-        if not resume and (overridden := overridden_facts(config)):
-            logger.warning("warning: %s", overridden)
+        logger.info("configuration: %s on preset %s", source or "no --config", config.preset)
+        if not resume:
+            report_facts(config, logger)
     progress = trainer.run()
     best = f"best mIoU {progress.best_miou:.4f} after epoch {progress.best_epoch}; " if progress.best_epoch else ""
     logger.info("training finished: %sresults in %s", best, folder)

@@ -12,7 +12,7 @@ from src.config import presets
 from src.config.checking import check_combinations, check_tree, nearest
 from src.config.errors import UserError
 from src.config.parsing import parse_word, read_yaml
-from src.config.schema import SCHEMA, Key, defaults, flatten
+from src.config.schema import SCHEMA, Key, defaults
 
 DEFAULT_PRESET: str = SCHEMA["preset"].default
 
@@ -59,7 +59,7 @@ def load_config(
         UserError: on an unknown preset, a file that cannot be read, or a wrong key, value or combination.
     """
     given = _given_layers(config, flags or {}, words)
-    beside = _beside(_checkpoint_path(given)) if ask_weights else None
+    beside = read_beside(_checkpoint_path(given)) if ask_weights else None
     layers = [_preset_layer(config, given, beside), *given]
     if beside:
         layers.insert(1, _layer_of_weights(beside, with_network=config is None))
@@ -77,23 +77,20 @@ def config_beside(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".yaml")
 
 
-def overridden_facts(config: DictConfig) -> str:
-    """Return one line on what a configuration says otherwise than the file beside its weights; empty where it follows it.
+def read_beside(checkpoint_path: Any) -> Layer | None:
+    """Return the checked content of the file beside the weights, with its name for messages; None where there is none.
 
     Raises:
-        UserError: if that file cannot be read.
+        UserError: if it cannot be read, or has unknown keys or wrong values.
     """
-    beside = _beside(config.checkpoint_path)
-    if beside is None:
-        return ""
-    source, values = beside
-    facts = OmegaConf.create(values)
-    overridden = [
-        f"{name} is {OmegaConf.select(config, name)} instead of {fact}"
-        for name, key in flatten().items()
-        if key.of_weights and (fact := OmegaConf.select(facts, name)) is not None and fact != OmegaConf.select(config, name)
-    ]
-    return f"the configuration overrides what {source} says of the weights: {'; '.join(overridden)}" if overridden else ""
+    if not isinstance(checkpoint_path, str) or not Path(checkpoint_path).is_file():
+        return None  # load_weights says what is wrong with it
+    path = config_beside(Path(checkpoint_path))
+    source = f"{path} beside the weights"
+    try:
+        return source, check_tree(read_yaml(path, source), source)
+    except FileNotFoundError:
+        return None
 
 
 def save_config(config: DictConfig, path: Path) -> None:
@@ -107,7 +104,7 @@ def to_yaml(config: DictConfig) -> str:
 
 
 def _given_layers(config: str | None, flags: dict[str, Any], words: Sequence[str]) -> list[Layer]:
-    layers = [_file_layer(config)] if config is not None and _is_file(config) else []
+    layers = [_file_layer(config, flags.get("checkpoint_path"))] if config is not None and _is_file(config) else []
     layers += [(f"--{name}", {name: value}) for name, value in flags.items()]
     return layers + [(word, parse_word(word)) for word in words]
 
@@ -116,8 +113,9 @@ def _is_file(config: str) -> bool:
     return Path(config).suffix in (".yaml", ".yml")
 
 
-def _file_layer(config: str) -> Layer:
-    source = f"--config {config}"
+def _file_layer(config: str, checkpoint_path: str | None) -> Layer:
+    is_beside = checkpoint_path is not None and Path(config) == config_beside(Path(checkpoint_path))
+    source = f"{config} beside the weights" if is_beside else f"--config {config}"
     try:
         return source, read_yaml(Path(config), source)
     except FileNotFoundError:
@@ -136,18 +134,6 @@ def _preset_layer(config: str | None, given: list[Layer], beside: Layer | None) 
 
 def _checkpoint_path(layers: list[Layer]) -> Any:
     return next((values["checkpoint_path"] for _, values in reversed(layers) if "checkpoint_path" in values), None)
-
-
-def _beside(checkpoint_path: Any) -> Layer | None:
-    """Return the checked content of the file beside the weights; None where there is none."""
-    if not isinstance(checkpoint_path, str) or not Path(checkpoint_path).is_file():
-        return None  # load_weights says what is wrong with it
-    path = config_beside(Path(checkpoint_path))
-    source = f"{path} beside the weights"
-    try:
-        return source, check_tree(read_yaml(path, source), source)
-    except FileNotFoundError:
-        return None
 
 
 def _layer_of_weights(beside: Layer, with_network: bool) -> Layer:

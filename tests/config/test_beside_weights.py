@@ -1,5 +1,6 @@
 """What the file beside the weights decides, and what is stronger than it."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 import yaml
 
 from src.config import UserError, load_config, save_config
-from src.config.loading import config_beside, overridden_facts
+from src.config.facts import report_facts
+from src.config.loading import config_beside
 
 # As conversion writes it for weights of another system: small.
 FACTS: dict[str, Any] = {
@@ -26,6 +28,15 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
+def said(config: Any, caplog: pytest.LogCaptureFixture) -> tuple[list[str], list[str]]:
+    """Return the lines of information and the warnings about a configuration's weights."""
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        report_facts(config, logging.getLogger("test"))
+    records = caplog.records
+    return tuple([r.getMessage() for r in records if r.levelno == level] for level in (logging.INFO, logging.WARNING))
+
+
 def write(weights: Path, values: Any) -> None:
     config_beside(weights).write_text(values if isinstance(values, str) else yaml.safe_dump(values))
 
@@ -34,7 +45,7 @@ def load(weights: Path, config: str | None = None, *words: str, **flags: Any) ->
     return load_config(config, {"checkpoint_path": str(weights), **flags}, words)
 
 
-def test_facts_hold_in_any_recipe(weights: Path) -> None:
+def test_facts_hold_in_any_recipe(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = load(weights, "demo")
     assert (config.model.align_corners, config.model.fuse_resize, config.model.ocr.aux_kernel) == (True, "nearest", 3)
     assert (config.dataset.color_order, config.dataset.mean) == ("BGR", [0.1, 0.2, 0.3])
@@ -43,7 +54,9 @@ def test_facts_hold_in_any_recipe(weights: Path) -> None:
     assert (config.preset, config.dataset.num_classes, config.dataset.std) == ("demo", demo.dataset.num_classes, demo.dataset.std)
     assert config.model.extra == demo.model.extra
     assert config.lr == demo.lr
-    assert overridden_facts(config) == ""
+    (followed,), warnings = said(config, caplog)
+    assert "a.yaml" in followed and "model.align_corners True (preset demo: False)" in followed and "num_classes" not in followed
+    assert "half_pixel_centers" not in followed and warnings == []  # demo has the same
 
 
 def test_without_a_configuration_the_file_names_preset_and_network(weights: Path) -> None:
@@ -56,14 +69,14 @@ def test_without_a_configuration_the_file_names_preset_and_network(weights: Path
     assert (config.model.head_bias, config.model.extra.STAGE4.NUM_CHANNELS[0]) == (False, 18)
 
 
-def test_each_source_is_stronger_than_the_one_before(weights: Path, tmp_path: Path) -> None:
+def test_each_source_is_stronger_than_the_one_before(weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "my.yaml").write_text("preset: demo\nmodel:\n  fuse_resize: stepwise\ndataset:\n  mean: [0.4, 0.4, 0.4]\n")
     config = load(weights, str(tmp_path / "my.yaml"), "dataset.mean=[0.5,0.5,0.5]")
     assert (config.preset, config.dataset.num_classes) == ("demo", 19)
     assert config.model.ocr.aux_kernel == 3  # preset < facts
     assert config.model.fuse_resize == "stepwise"  # facts < file
     assert config.dataset.mean == [0.5, 0.5, 0.5]  # file < word
-    line = overridden_facts(config)
+    _, (line,) = said(config, caplog)
     assert "\n" not in line and "a.yaml" in line
     assert "model.fuse_resize is stepwise instead of nearest" in line
     assert "dataset.mean is [0.5, 0.5, 0.5] instead of [0.1, 0.2, 0.3]" in line
@@ -97,14 +110,16 @@ def test_weights_of_a_training_hold_their_facts_in_another_recipe(tmp_path: Path
 
 
 @pytest.mark.parametrize("missing", ["side file", "weights", "path"])
-def test_without_a_file_the_recipe_decides(weights: Path, missing: str) -> None:
+def test_without_a_file_the_recipe_decides(weights: Path, missing: str, caplog: pytest.LogCaptureFixture) -> None:
     if missing == "side file":
         config_beside(weights).unlink()
     elif missing == "weights":
         weights.unlink()  # load_weights names them
     config = load(Path(".") if missing == "path" else weights)
     assert (config.preset, config.dataset.color_order) == ("hrnetv2_w48", "RGB")
-    assert overridden_facts(config) == ""
+    if missing == "side file":
+        followed, (warning,) = said(config, caplog)
+        assert followed == [] and "no " in warning and "a.yaml" in warning
 
 
 @pytest.mark.parametrize(
