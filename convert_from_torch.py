@@ -18,6 +18,8 @@ from src.config import UserError, preset_names
 from src.runtime.entry import OneLineParser, run
 from src.runtime.environment import prepare_environment
 
+MAX_CLASSES = 255  # of a label that is one byte, whose last value is ignored
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script."""
@@ -45,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, convert, report; return the exit status."""
     arguments = build_parser().parse_args(argv)
+    if arguments.num_classes is not None and not 2 <= arguments.num_classes <= MAX_CLASSES:
+        raise UserError(f"--num_classes {arguments.num_classes}: expected 2 to {MAX_CLASSES}")
     torch_path, mindspore_path = Path(arguments.torch_path), Path(arguments.mindspore_path)
     prepare_environment("CPU")
     return _reverse(arguments, mindspore_path, torch_path) if arguments.reverse else _convert(arguments, torch_path, mindspore_path)

@@ -90,7 +90,7 @@ def check_shapes(
         if not (classes_may_differ and differs_in_classes):
             raise UserError(
                 f"{where}: {name} is {arrays[name].shape} in the file and {shapes[name]} in the network; "
-                "the file belongs to another network: give the --config that it was trained with"
+                "the file belongs to another network: leave out --config to take the network of the file, or give one that has it"
             )
 
 
@@ -107,6 +107,8 @@ def check_enough(where: str, report: LoadReport, shapes: Mapping[str, Shape], *,
             f"{where}: only {matched} of {len(backbone)} backbone parameters are in the file "
             f"({report}); it belongs to another network or names its layers differently"
         )
+    if complete and report.matched and all(is_backbone(name) for name in report.matched):
+        raise UserError(f"{where}: the file holds a backbone alone, which tells no classes apart: train it first, with train.py")
     if complete and report.missing:
         raise UserError(
             f"{where}: {len(report.missing)} parameters of the network are not in the file, such as {report.missing[0]}; "

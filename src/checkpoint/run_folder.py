@@ -13,14 +13,29 @@ STATE_FILE = "last.state"
 LOG_FILE = "train.log"
 
 
+def check_weight_file(path: Path, flag: str = "--checkpoint_path") -> None:
+    """Refuse a path that is no .ckpt file.
+
+    Args:
+        path: the file.
+        flag: the flag that named it, for messages.
+
+    Raises:
+        UserError: if it is missing or of another kind.
+    """
+    if not path.is_file():
+        raise UserError(f"{flag} {path}: no such file")
+    if path.suffix != ".ckpt":
+        raise UserError(f"{flag} {path}: expected a MindSpore .ckpt file; convert_from_torch.py makes one of other frameworks' weights")
+
+
 def config_for_checkpoint(checkpoint: Path, given: str | None = None) -> str:
     """Return the configuration that was given for a weight file, or else the one written beside it.
 
     Raises:
         UserError: if there is none, or the weight file itself is missing.
     """
-    if not checkpoint.is_file():
-        raise UserError(f"--checkpoint_path {checkpoint}: no such file")
+    check_weight_file(checkpoint)
     if given is not None:
         return given
     beside = config_beside(checkpoint)

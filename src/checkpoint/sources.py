@@ -197,6 +197,13 @@ SOURCES: tuple[Source, ...] = (
     Source("imagenet", signature=(r"conv_layer1_1\.",), absent=(_ANY_HEAD,), backbone=_PADDLE_BACKBONE, presets=_PADDLE_PRESETS),
     Source("imagenet", signature=(r"stage4\.", r"bn1\.(running|moving)_mean"), absent=(_ANY_HEAD,), presets={18: "hrnetv2_w18"}),
     Source(
+        "imagenet",  # the backbone of an mmseg network alone
+        signature=(r"backbone\.stage4\.", r"backbone\.bn1\.running_mean"),
+        absent=(_ANY_HEAD,),
+        prefix="backbone.",
+        presets={18: "hrnetv2_w18"},
+    ),
+    Source(
         "official",
         signature=(r"stage4\.", r"cls_head\.|last_layer\.", r"bn1\.running_mean"),
         heads=_OFFICIAL_HEADS,

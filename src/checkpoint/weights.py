@@ -12,6 +12,7 @@ from mindspore import nn
 from src.checkpoint.atomic import atomic_path
 from src.checkpoint.matching import LoadReport, check_enough, check_shapes, match
 from src.checkpoint.naming import unwrap_names
+from src.checkpoint.run_folder import check_weight_file
 from src.config.errors import UserError
 from src.config.loading import config_beside, save_config
 from src.models.dropout import is_training_state
@@ -39,6 +40,7 @@ def write_checkpoint(tensors: Mapping[str, ms.Tensor], path: Path) -> None:
         ms.save_checkpoint([{"name": name, "data": tensor} for name, tensor in tensors.items()], str(path))
     finally:
         logging.disable(logging.NOTSET)
+        path.with_suffix(".tmp").unlink(missing_ok=True)  # MindSpore leaves its own half-written file behind
     path.chmod(0o644)
 
 
@@ -52,10 +54,7 @@ def read_checkpoint(path: Path, flag: str = "--checkpoint_path") -> dict[str, np
     Raises:
         UserError: if the file is missing or is no MindSpore checkpoint.
     """
-    if not path.is_file():
-        raise UserError(f"{flag} {path}: no such file")
-    if path.suffix != ".ckpt":
-        raise UserError(f"{flag} {path}: expected a MindSpore .ckpt file")
+    check_weight_file(path, flag)
     try:
         parameters = ms.load_checkpoint(str(path))
     except (ValueError, RuntimeError, TypeError) as error:

@@ -39,7 +39,10 @@ def build_dataset(config: DictConfig, split: str) -> BaseDataset:
     dataset_class = DATASETS[config.dataset.name]
     num_classes = len(dataset_class.info.class_names)
     if config.dataset.num_classes != num_classes:
-        raise UserError(f"dataset.num_classes is {config.dataset.num_classes} but {config.dataset.name} has {num_classes} classes")
+        raise UserError(
+            f"dataset.num_classes is {config.dataset.num_classes} but {config.dataset.name} has {num_classes} classes; "
+            "dataset.name says which data set it is"
+        )
     list_file, num_samples = {
         "train": (config.train.train_list, config.train.num_samples),
         "val": (config.eval.eval_list, config.eval.num_samples),

@@ -74,7 +74,10 @@ def convert(source: Path, target: Path, wanted: str, config: str | None, num_cla
     """
     where = f"--torch_path {source}"
     if source.suffix == ".ckpt" and config_beside(source).is_file():
-        raise UserError(f"{where}: it is this project's own ({config_beside(source).name} is beside it) and needs no conversion")
+        raise UserError(
+            f"{where}: {config_beside(source).name} is beside it, so it is this project's own and needs no conversion; "
+            "if it is another's, move it into a folder of its own"
+        )
     file = read_foreign(source)
     found = unwrap_names(file.arrays, where)
     row = recognise(found, wanted, where)
@@ -85,13 +88,25 @@ def convert(source: Path, target: Path, wanted: str, config: str | None, num_cla
     arrays = apply_gamma_shift(arrays, row)
     structure = Structure(arrays, where)
     resolved = resolve_config(structure, row, config, num_classes, where)
-    report = check_fit(arrays, resolved, where, has_head=structure.has_head, classes_may_differ=num_classes is not None)
+    may_differ = config is not None or num_classes is not None
+    report = check_fit(arrays, resolved, where, has_head=structure.has_head, classes_may_differ=may_differ)
+    if num_classes is None and report.reinitialised:
+        raise UserError(_other_classes(structure.num_classes(), resolved.dataset.num_classes, f"{where}: --config {config}"))
     report.dropped = dropped + report.dropped
     side = side_values(resolved, structure.has_head)
     network = _describe(structure, resolved)
+    if row.name == "modelzoo":
+        notes.append("if the file is this project's own, and its .yaml is lost, this is wrong: convert again what it was made of")
     weights = {name: arrays[name] for name in report.matched} | _fresh(report.reinitialised, resolved)
     _write(weights, side_text(side, f"What the weights in {target.name} mean: {network}, from {source.name} ({row.name})."), target)
     return Conversion(row.name, network, report, notes, side)
+
+
+def _other_classes(in_file: int, in_config: int, where: str) -> str:
+    return (
+        f"{where} has {in_config} classes, the file {in_file}; --num_classes {in_config} converts it with new classifier layers, "
+        f"--num_classes {in_file} keeps the file's"
+    )
 
 
 def _describe(structure: Structure, config: Any) -> str:
@@ -133,7 +148,7 @@ def check_fit(arrays: Mapping[str, np.ndarray], config: Any, where: str, *, has_
         config: the complete configuration of the network.
         where: the flag and the file, for messages.
         has_head: False compares the backbone alone, of which 90 % are enough.
-        classes_may_differ: allow classifier layers of another number of classes.
+        classes_may_differ: let classifier layers of another number of classes stand under `reinitialised`.
 
     Raises:
         UserError: if a shape differs, something is missing, or the file's network has layers that this one has not.
@@ -168,6 +183,8 @@ def _write(weights: Mapping[str, np.ndarray], side: str, target: Path) -> None:
             write_checkpoint({name: ms.Tensor(array) for name, array in weights.items()}, temporary)
             beside.write_text(side, encoding="utf-8")
             beside.chmod(0o644)
-    except BaseException:
+    except BaseException as error:
         config_beside(target).unlink(missing_ok=True)  # one without the other would mislead
+        if isinstance(error, OSError):
+            raise UserError(f"--mindspore_path {target}: cannot be written ({error.strerror})") from error
         raise

@@ -43,7 +43,7 @@ def read_foreign(path: Path) -> ForeignFile:
         UserError: if the file is missing, cut off, of another kind, empty, or asks for code to be run.
     """
     if not path.is_file():
-        raise UserError(f"--torch_path {path}: no such file")
+        raise UserError(f"--torch_path {path}: {'a folder, where a file is expected' if path.is_dir() else 'no such file'}")
     if path.stat().st_size == 0:
         raise UserError(f"--torch_path {path}: the file is empty")
     reader = next((reader for suffix, reader in _READERS.items() if path.name.endswith(suffix)), None)
@@ -56,14 +56,14 @@ def read_foreign(path: Path) -> ForeignFile:
 
 
 def _unreadable(path: Path, kind: str, error: BaseException) -> UserError:
-    reason = textwrap.shorten(str(error), 100, placeholder=" ...") or type(error).__name__
-    return UserError(f"--torch_path {path}: not a readable {kind}; it may be cut off or of another format ({reason})")
+    reason = textwrap.shorten(f"{type(error).__name__}: {error}", 100, placeholder=" ...")
+    return UserError(f"--torch_path {path}: not a readable {kind}; it may be cut off, a text or web page, or of another format ({reason})")
 
 
 def _refused(path: Path, name: str) -> UserError:
     return UserError(
         f"--torch_path {path}: refused, because reading it would call {name}, which weights do not need; "
-        "if you trust its source, save the bare state dict there (torch.save(model.state_dict(), FILE))"
+        "if you trust its source, save the bare model.state_dict() there"
     )
 
 

@@ -1,11 +1,13 @@
 """The way back: this project's weights as a torch state dict with official or mmseg names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
+from safetensors import SafetensorError
 
 from src.checkpoint.atomic import atomic_path
 from src.checkpoint.conversion.convert import check_fit
@@ -88,9 +90,17 @@ def _differing_facts(checkpoint: Path, row: Source) -> list[str]:
     ]
 
 
+@contextmanager
+def _named_failure(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk, as Python, torch and safetensors say it
+        raise UserError(f"--torch_path {target}: cannot be written ({' '.join(str(error).split())[:100]})") from error
+
+
 def _save(arrays: Mapping[str, np.ndarray], target: Path) -> None:
     contiguous: dict[str, Any] = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with atomic_path(target) as temporary:
+    with _named_failure(target), atomic_path(target) as temporary:
         if target.suffix == ".safetensors":
             from safetensors.numpy import save_file
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.sources import Source
-from src.config import UserError, load_config
+from src.config import load_config
 from src.config.loading import DEFAULT_PRESET
 from src.config.schema import flatten
 
@@ -26,30 +26,18 @@ def resolve_config(structure: Structure, row: Source, config: str | None, num_cl
         where: the flag and the file, for messages.
 
     Raises:
-        UserError: if the file's number of classes is neither the configuration's nor given up by `num_classes`.
+        UserError: if the configuration is unknown, or the values do not fit together.
     """
     values = {**structure.settings(), **(row.facts if structure.has_head else {})}
     if config is not None:
         values = {key: value for key, value in values.items() if flatten()[key].of_weights}
     preset = config or row.presets.get(structure.width(), DEFAULT_PRESET)
-    wanted = _num_classes(structure, config, num_classes, where)
+    wanted = structure.num_classes() if num_classes is None and config is None and structure.has_head else num_classes
     if wanted is not None:
         values[_CLASSES] = wanted
         if wanted != load_config(preset, ask_weights=False).dataset.num_classes:
             values["loss.class_weights"] = None  # the preset's belong to its own classes
     return load_config(preset, words=[f"{key}={json.dumps(value)}" for key, value in values.items()], ask_weights=False)
-
-
-def _num_classes(structure: Structure, config: str | None, given: int | None, where: str) -> int | None:
-    if given is not None or not structure.has_head:
-        return given
-    in_file = structure.num_classes()
-    if config is not None and (in_config := load_config(config, ask_weights=False).dataset.num_classes) != in_file:
-        raise UserError(
-            f"{where}: {in_file} classes in the file, {in_config} in --config {config}; "
-            f"--num_classes {in_config} converts it with new classifier layers, --num_classes {in_file} keeps the file's"
-        )
-    return in_file
 
 
 def side_values(config: Any, has_head: bool) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Weight files of a tiny network, as each source would write them, and the command that converts them."""
 
 import pickle
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,17 @@ def save_torch(path: Path, arrays: dict[str, np.ndarray], container: str | None 
 
 def command(torch_path: Path, mindspore_path: Path, *more: str) -> int:
     return run(convert_from_torch.main, ["--torch_path", str(torch_path), "--mindspore_path", str(mindspore_path), *more])
+
+
+@contextmanager
+def small_disk(num_bytes: int = 20_000) -> Iterator[None]:
+    """Let no file grow beyond a size, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def save_paddle(path: Path, arrays: dict[str, np.ndarray]) -> Path:

@@ -11,7 +11,7 @@ import pytest
 import convert_from_torch
 from src.runtime.entry import run
 from tests.checkpoint.conversion import foreign_networks as foreign
-from tests.checkpoint.conversion.foreign_files import command, prefixed, preset, save_torch, write_source
+from tests.checkpoint.conversion.foreign_files import command, prefixed, preset, save_torch, small_disk, write_source
 from tests.checkpoint.conversion.foreign_networks import random_weights
 
 pytest.importorskip("torch", reason="conversion from .pth files needs torch")
@@ -28,8 +28,10 @@ def assert_refused(status: int, folder: Path, capsys: pytest.CaptureFixture[str]
 
 def test_other_shapes_than_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, _ = write_source("mmseg", tmp_path)
-    status = command(path, tmp_path / "out.ckpt", "--config", "hrnetv2_w18")
-    assert_refused(status, tmp_path, capsys, "(4, 64, 1, 1) in the file", "(64, 64, 1, 1) in the network", kept={"in.pth"})
+    # Of another width and other classes the width is told, which no --num_classes mends.
+    for config in ("hrnetv2_w18", "camvid_w18_small"):
+        status = command(path, tmp_path / "out.ckpt", "--config", config)
+        assert_refused(status, tmp_path, capsys, "(4, 64, 1, 1) in the file", "in the network", "leave out --config", kept={"in.pth"})
 
 
 def test_a_larger_network_than_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,9 +46,16 @@ def test_other_classes_than_the_configuration(tmp_path: Path, capsys: pytest.Cap
     config = preset(tmp_path, dataset={"num_classes": 11})
     path, _ = write_source("mmseg", tmp_path)
     status = command(path, tmp_path / "out.ckpt", "--config", config)
-    words = ("19 classes in the file", "11 in --config", "--num_classes 11")
+    words = ("has 11 classes, the file 19", "--config", "--num_classes 11")
     assert_refused(status, tmp_path, capsys, *words, kept={"in.pth", "preset.yaml"})
     assert command(path, tmp_path / "out.ckpt", "--config", config, "--num_classes", "11") == 0
+
+
+@pytest.mark.parametrize("number", ["-3", "0", "1", "256", "100000"])
+def test_impossible_numbers_of_classes(number: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _ = write_source("mmseg", tmp_path)
+    status = command(path, tmp_path / "out.ckpt", "--num_classes", number)
+    assert_refused(status, tmp_path, capsys, f"--num_classes {number}: expected 2 to 255", kept={"in.pth"})
 
 
 @pytest.mark.parametrize(
@@ -139,6 +148,18 @@ def test_both_files_or_none(fails: str, tmp_path: Path, monkeypatch: pytest.Monk
     }
     monkeypatch.setattr(*broken[fails])
     assert_refused(command(path, tmp_path / "out.ckpt"), tmp_path, capsys, "No space left", kept={"in.pth"})
+
+
+def test_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _ = write_source("mmseg", tmp_path)
+    with small_disk():
+        status = command(path, tmp_path / "out.ckpt")
+    assert_refused(status, tmp_path, capsys, "out.ckpt: cannot be written", kept={"in.pth"})
+
+
+def test_a_folder_as_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.pth").mkdir()
+    assert_refused(command(tmp_path / "in.pth", tmp_path / "out.ckpt"), tmp_path, capsys, "in.pth: a folder", kept={"in.pth"})
 
 
 def test_flags(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import convert_from_torch
 from src.checkpoint.weights import read_checkpoint
 from src.runtime.entry import run
 from tests.checkpoint.conversion import foreign_networks as foreign
-from tests.checkpoint.conversion.foreign_files import command, prefixed, save_paddle, save_torch
+from tests.checkpoint.conversion.foreign_files import command, prefixed, save_paddle, save_torch, small_disk
 from tests.checkpoint.conversion.foreign_networks import PADDLE_NORM, counters, random_weights
 
 torch = pytest.importorskip("torch", reason="writing .pth files needs torch")
@@ -57,6 +57,21 @@ def test_round_trip_of_a_backbone(tmp_path: Path) -> None:
     assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
     assert back(tmp_path / "w.ckpt", tmp_path / "back.pth") == 0
     assert_equal_bits(read(tmp_path / "back.pth"), prefixed(there, "model."))
+    assert back(tmp_path / "w.ckpt", tmp_path / "mmseg.pth", "--source", "mmseg") == 0
+    assert_equal_bits(read(tmp_path / "mmseg.pth"), prefixed(there, "backbone."))
+    assert command(tmp_path / "mmseg.pth", tmp_path / "again.ckpt") == 0
+    assert (tmp_path / "again.ckpt").read_bytes() == (tmp_path / "w.ckpt").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_full_disk(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there, _ = random_weights(foreign.official())
+    save_torch(tmp_path / "in.pth", there)
+    assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
+    capsys.readouterr()
+    with small_disk():
+        status = back(tmp_path / "w.ckpt", tmp_path / f"back{suffix}")
+    refused(status, tmp_path, capsys, f"back{suffix}: cannot be written")
 
 
 def test_there_and_back_again(tmp_path: Path) -> None:
