@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _convert(arguments: argparse.Namespace, source: Path, target: Path) -> int:
     # Imported late: MindSpore takes seconds; --help and a wrong flag need none of it.
-    from src.checkpoint.convert import check_target, convert
+    from src.checkpoint.conversion.convert import check_target, convert
 
     check_target("--mindspore_path", target, (".ckpt",))
     conversion = convert(source, target, arguments.source, arguments.config, arguments.num_classes)
@@ -68,8 +68,8 @@ def _convert(arguments: argparse.Namespace, source: Path, target: Path) -> int:
 
 
 def _reverse(arguments: argparse.Namespace, source: Path, target: Path) -> int:
-    from src.checkpoint.convert import check_target
-    from src.checkpoint.reverse import REVERSE_SOURCES, reverse
+    from src.checkpoint.conversion.convert import check_target
+    from src.checkpoint.conversion.reverse import REVERSE_SOURCES, reverse
 
     for flag in ("config", "num_classes"):
         if getattr(arguments, flag) is not None:

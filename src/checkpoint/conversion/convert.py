@@ -12,11 +12,11 @@ import numpy as np
 from mindspore.nn.utils import no_init_parameters
 
 from src.checkpoint.atomic import atomic_path
-from src.checkpoint.foreign import read_foreign
+from src.checkpoint.conversion.foreign import read_foreign
+from src.checkpoint.conversion.side_file import resolve_config, side_text, side_values
+from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.matching import LoadReport, Shape, check_enough, check_shapes, match
 from src.checkpoint.naming import apply_gamma_shift, recognise, translate, unwrap_names
-from src.checkpoint.side_file import resolve_config, side_text, side_values
-from src.checkpoint.structure import Structure
 from src.checkpoint.weights import network_weights, write_checkpoint
 from src.config import UserError
 from src.config.loading import config_beside

@@ -8,12 +8,12 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from src.checkpoint.atomic import atomic_path
-from src.checkpoint.convert import check_fit
-from src.checkpoint.foreign import import_torch
+from src.checkpoint.conversion.convert import check_fit
+from src.checkpoint.conversion.foreign import import_torch
+from src.checkpoint.conversion.side_file import resolve_config
+from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.naming import foreign_name, unwrap_names
-from src.checkpoint.side_file import resolve_config
 from src.checkpoint.sources import NORMS_BEHIND, SOURCES, Source
-from src.checkpoint.structure import Structure
 from src.checkpoint.weights import read_checkpoint
 from src.config import UserError, load_config
 from src.config.loading import config_beside

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import convert_from_torch
-from src.checkpoint.foreign import ForeignFile, read_foreign
+from src.checkpoint.conversion.foreign import ForeignFile, read_foreign
 from src.config import UserError
 from src.runtime.entry import run
 

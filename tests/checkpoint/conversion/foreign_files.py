@@ -11,8 +11,8 @@ import yaml
 
 import convert_from_torch
 from src.runtime.entry import run
-from tests.checkpoint import foreign_networks as networks
-from tests.checkpoint.foreign_networks import MINDSPORE_NORM, PADDLE_NORM, TORCH_NORM, Layer, counters, random_weights
+from tests.checkpoint.conversion import foreign_networks as networks
+from tests.checkpoint.conversion.foreign_networks import MINDSPORE_NORM, PADDLE_NORM, TORCH_NORM, Layer, counters, random_weights
 
 
 def save_torch(path: Path, arrays: dict[str, np.ndarray], container: str | None = "state_dict") -> Path:

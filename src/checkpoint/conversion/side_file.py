@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.sources import Source
-from src.checkpoint.structure import Structure
 from src.config import UserError, load_config
 from src.config.loading import DEFAULT_PRESET
 from src.config.schema import flatten

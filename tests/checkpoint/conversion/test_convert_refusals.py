@@ -10,9 +10,9 @@ import pytest
 
 import convert_from_torch
 from src.runtime.entry import run
-from tests.checkpoint import foreign_networks as foreign
-from tests.checkpoint.foreign_files import command, prefixed, preset, save_torch, write_source
-from tests.checkpoint.foreign_networks import random_weights
+from tests.checkpoint.conversion import foreign_networks as foreign
+from tests.checkpoint.conversion.foreign_files import command, prefixed, preset, save_torch, write_source
+from tests.checkpoint.conversion.foreign_networks import random_weights
 
 pytest.importorskip("torch", reason="conversion from .pth files needs torch")
 

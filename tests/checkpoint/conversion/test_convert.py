@@ -12,9 +12,9 @@ import convert_from_torch
 from src.checkpoint.weights import load_weights, read_checkpoint
 from src.config import load_config
 from src.models.builder import build_network
-from tests.checkpoint import foreign_networks as foreign
-from tests.checkpoint.foreign_files import SEGMENTATION, command, preset, save_mindspore, save_paddle, save_torch, write_source
-from tests.checkpoint.foreign_networks import MINDSPORE_NORM, PADDLE_NORM, counters, random_weights
+from tests.checkpoint.conversion import foreign_networks as foreign
+from tests.checkpoint.conversion.foreign_files import SEGMENTATION, command, preset, save_mindspore, save_paddle, save_torch, write_source
+from tests.checkpoint.conversion.foreign_networks import MINDSPORE_NORM, PADDLE_NORM, counters, random_weights
 
 pytest.importorskip("torch", reason="conversion from .pth files needs torch")
 

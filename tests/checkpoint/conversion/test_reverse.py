@@ -9,9 +9,9 @@ import pytest
 import convert_from_torch
 from src.checkpoint.weights import read_checkpoint
 from src.runtime.entry import run
-from tests.checkpoint import foreign_networks as foreign
-from tests.checkpoint.foreign_files import command, prefixed, save_paddle, save_torch
-from tests.checkpoint.foreign_networks import PADDLE_NORM, counters, random_weights
+from tests.checkpoint.conversion import foreign_networks as foreign
+from tests.checkpoint.conversion.foreign_files import command, prefixed, save_paddle, save_torch
+from tests.checkpoint.conversion.foreign_networks import PADDLE_NORM, counters, random_weights
 
 torch = pytest.importorskip("torch", reason="writing .pth files needs torch")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from src.checkpoint.inert import NUMPY_NAMES, TRAINER_NAMES, Inert, InertArray
+from src.checkpoint.conversion.inert import NUMPY_NAMES, TRAINER_NAMES, Inert, InertArray
 from src.checkpoint.weights import read_checkpoint
 from src.config.errors import UserError
 
