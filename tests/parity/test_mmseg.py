@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.parity.converted import Agreement, Case
-from tests.parity.pictures import FRAME_CASE, NAMES, SMALL
+from tests.parity.pictures import NAMES, SMALL
 
 
 @pytest.mark.parametrize("picture", NAMES)
@@ -36,4 +36,4 @@ def test_a_whole_frame(
     name: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
 ) -> None:
     path = need_picture("frame")
-    check(case_of("mmseg_ocrnet", name, FRAME_CASE).agreement(path))
+    check(case_of("mmseg_ocrnet", name, NAMES).agreement(path))

@@ -16,7 +16,7 @@ import torch
 
 from src.config.hrnet import HRNET_W18, HRNET_W18_SMALL_V1
 from tests.parity.converted import Agreement, Case, mindspore_names
-from tests.parity.pictures import FRAME_CASE, SMALL
+from tests.parity.pictures import NAMES, SMALL
 from tests.parity.references.official_torch import MODEL_ZOO, OFFICIAL, OPENSEG, Conventions, OfficialOCRNet
 from tests.parity.references.random_torch import randomise
 
@@ -126,4 +126,4 @@ def test_logits_and_labels(
 @pytest.mark.slow
 def test_a_whole_frame(official_case: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
     path = need_picture("frame")
-    check(official_case("official", FRAME_CASE).agreement(path))
+    check(official_case("official", NAMES).agreement(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.parity.converted import Agreement, Case
-from tests.parity.pictures import FRAME_CASE, SMALL
+from tests.parity.pictures import NAMES, SMALL
 
 
 @pytest.mark.parametrize("picture", SMALL)
@@ -24,4 +24,4 @@ def test_logits_and_labels(
 @pytest.mark.slow
 def test_a_whole_frame(case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]) -> None:
     path = need_picture("frame")
-    check(case_of("paddleseg_ocrnet", "HRNet_W18", FRAME_CASE).agreement(path))
+    check(case_of("paddleseg_ocrnet", "HRNet_W18", NAMES).agreement(path))
