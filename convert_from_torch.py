@@ -5,7 +5,7 @@
     python convert_from_torch.py --reverse --mindspore_path OUT/best.ckpt --torch_path best.pth
 
 Writes the .ckpt file and, beside it, a small .yaml file that says what the weights mean beyond their values (network, resizing, padding,
-colours). Programs find it there: nothing else needs to be told to train, evaluate, predict or export.
+colours). Programs find it there: nothing else needs to be told to train or evaluate.
 """
 
 import argparse

@@ -19,6 +19,7 @@ _NORM_NAMES = {
     "_variance": "moving_variance",
 }
 # What programs put in front of all names: torch's DataParallel and compile, wrappers of a network with its loss.
+_MAX_NAME = 200
 _WRAPPERS = re.compile(r"^(?:(?:module|model|network|net|_orig_mod)\.)+")
 
 
@@ -30,10 +31,12 @@ def unwrap_names(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, np.n
         where: the flag and the file, for the message.
 
     Raises:
-        UserError: if two parameters would then have the same name.
+        UserError: if two parameters would then have the same name, or one has an impossible one.
     """
     bare: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
+        if len(name) > _MAX_NAME or not name.isprintable():
+            raise UserError(f"{where}: it holds a parameter called {name[:40]!a}, which is no network's")
         short = _WRAPPERS.sub("", name)
         if short in bare:
             raise UserError(f"{where}: {short} is there twice, under different prefixes such as {name}: the file mixes two networks")
@@ -88,7 +91,7 @@ def translate(arrays: Mapping[str, np.ndarray], source: Source) -> tuple[dict[st
         layer, _, leaf = name.rpartition(".")
         if any(f"{layer}.{mean}" in arrays for mean in _RUNNING_MEANS):
             leaf = _NORM_NAMES.get(leaf, leaf)
-        official[f"{official_layer(layer, source)}.{leaf}"] = array
+        official[f"{official_layer(layer, source)}.{leaf}" if layer else name] = array
     return official, dropped
 
 

@@ -1,13 +1,17 @@
 """Reading and writing weight files (.ckpt), with a report of what was loaded."""
 
 import logging
+import math
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
 import numpy as np
+from google.protobuf.message import DecodeError
 from mindspore import nn
+from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from src.checkpoint.atomic import atomic_path
 from src.checkpoint.matching import LoadReport, check_enough, check_shapes, match
@@ -18,6 +22,12 @@ from src.config.loading import config_beside, save_config
 from src.models.dropout import is_training_state
 
 logger = logging.getLogger("ocrnet")
+
+_CRC_SIZE = 17  # "crc_num" and ten digits
+# Bytes of one number by MindSpore's names of types.
+_ITEM_SIZES = {"Bool": 1, "BFloat16": 2, "Float16": 2, "Float32": 4, "Float64": 8, "Complex64": 8, "Complex128": 16} | {
+    f"{kind}{bits}": bits // 8 for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)
+}
 
 
 def network_weights(network: nn.Cell) -> dict[str, ms.Parameter]:
@@ -56,10 +66,34 @@ def read_checkpoint(path: Path, flag: str = "--checkpoint_path") -> dict[str, np
     """
     check_weight_file(path, flag)
     try:
+        _check_sizes(path)
         parameters = ms.load_checkpoint(str(path))
-    except (ValueError, RuntimeError, TypeError) as error:
+    except (ValueError, RuntimeError, TypeError, DecodeError) as error:
         raise UserError(f"{flag} {path}: not a readable MindSpore checkpoint; it may be cut off or of another format") from error
     return {name: value.asnumpy() for name, value in parameters.items() if isinstance(value, ms.Tensor)}
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuse a file whose arrays do not hold what their shapes say: MindSpore 2.8 writes beyond its memory for them.
+
+    Raises:
+        DecodeError: if it is no checkpoint.
+        ValueError: if a shape and its content disagree.
+    """
+    content = path.read_bytes()
+    if content[-_CRC_SIZE:].startswith(b"crc_num"):  # MindSpore's checksum behind the last entry
+        content = content[:-_CRC_SIZE]
+    checkpoint = Checkpoint()
+    checkpoint.ParseFromString(content)
+    # A large array is spread over several entries of its name, each with the whole shape.
+    for name, entries in groupby(checkpoint.value, key=lambda entry: entry.tag):
+        tensors = [entry.tensor for entry in entries if not entry.HasField("maptensor")]
+        size = sum(len(tensor.tensor_content) for tensor in tensors)
+        for tensor in tensors:
+            count = 1 if list(tensor.dims) == [0] else math.prod(tensor.dims)  # a number without dimensions is written as [0]
+            item = _ITEM_SIZES.get(tensor.tensor_type)
+            if min(tensor.dims, default=0) < 0 or (item is not None and size != count * item):
+                raise ValueError(f"{name} holds {size} bytes for the shape {list(tensor.dims)}")
 
 
 def load_weights(network: nn.Cell, path: Path, *, complete: bool) -> LoadReport:

@@ -138,8 +138,8 @@ def _checkpoint_path(layers: list[Layer]) -> Any:
 
 def _layer_of_weights(beside: Layer, with_network: bool) -> Layer:
     def wanted(name: str, key: Key) -> bool:
-        # Of the loss its weights, of which there must be as many as the network has outputs.
-        is_network = name.startswith("model.") or name in ("dataset.num_classes", "loss.balance_weights")
+        # Of the loss its weights, of which there must be as many as the network has outputs and classes.
+        is_network = name.startswith("model.") or name in ("dataset.num_classes", "loss.balance_weights", "loss.class_weights")
         return key.of_weights or (with_network and is_network)
 
     source, values = beside

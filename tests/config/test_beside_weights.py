@@ -69,6 +69,12 @@ def test_without_a_configuration_the_file_names_preset_and_network(weights: Path
     assert (config.model.head_bias, config.model.extra.STAGE4.NUM_CHANNELS[0]) == (False, 18)
 
 
+def test_class_weights_follow_the_classes(weights: Path) -> None:
+    write(weights, {"preset": "demo", "dataset": {"num_classes": 5}, "loss": {"class_weights": None}})
+    assert load(weights).loss.class_weights is None
+    assert len(load(weights, "demo").loss.class_weights) == 19
+
+
 def test_each_source_is_stronger_than_the_one_before(weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "my.yaml").write_text("preset: demo\nmodel:\n  fuse_resize: stepwise\ndataset:\n  mean: [0.4, 0.4, 0.4]\n")
     config = load(weights, str(tmp_path / "my.yaml"), "dataset.mean=[0.5,0.5,0.5]")

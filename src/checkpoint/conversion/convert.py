@@ -1,6 +1,7 @@
 """Conversion of another framework's weights into a .ckpt file, with the configuration that they mean beside it."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from src.checkpoint.conversion.side_file import resolve_config, side_text, side_
 from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.matching import LoadReport, Shape, check_enough, check_shapes, match
 from src.checkpoint.naming import apply_gamma_shift, recognise, translate, unwrap_names
+from src.checkpoint.sources import Source
 from src.checkpoint.weights import network_weights, write_checkpoint
 from src.config import UserError
 from src.config.loading import config_beside
@@ -50,7 +52,7 @@ def check_target(flag: str, path: Path, suffixes: tuple[str, ...]) -> None:
     Raises:
         UserError: saying what to do.
     """
-    if not path.name.endswith(suffixes):
+    if path.suffix not in suffixes:
         raise UserError(f"{flag} {path}: the name must end in {' or '.join(suffixes)}")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise UserError(f"{flag} {path}: {path.parent} is not a folder that can be written to; make it first")
@@ -82,22 +84,23 @@ def convert(source: Path, target: Path, wanted: str, config: str | None, num_cla
     found = unwrap_names(file.arrays, where)
     row = recognise(found, wanted, where)
     arrays, dropped = translate(found, row)
-    arrays, notes = _to_float32(arrays, where)
-    if file.bfloat16:
-        notes.append(f"{len(file.bfloat16)} arrays of bfloat16 became float32")
-    arrays = apply_gamma_shift(arrays, row)
     structure = Structure(arrays, where)
     resolved = resolve_config(structure, row, config, num_classes, where)
     may_differ = config is not None or num_classes is not None
     report = check_fit(arrays, resolved, where, has_head=structure.has_head, classes_may_differ=may_differ)
     if num_classes is None and report.reinitialised:
         raise UserError(_other_classes(structure.num_classes(), resolved.dataset.num_classes, f"{where}: --config {config}"))
+    _check_own_layers(report.unexpected, row, where)
+    arrays, notes = to_float32({name: arrays[name] for name in report.matched}, where)
+    arrays = apply_gamma_shift(arrays, row)
+    if file.bfloat16:
+        notes.append(f"{len(file.bfloat16)} arrays of bfloat16 became float32")
     report.dropped = dropped + report.dropped
     side = side_values(resolved, structure.has_head)
     network = _describe(structure, resolved)
     if row.name == "modelzoo":
         notes.append("if the file is this project's own, and its .yaml is lost, this is wrong: convert again what it was made of")
-    weights = {name: arrays[name] for name in report.matched} | _fresh(report.reinitialised, resolved)
+    weights = arrays | _fresh(report.reinitialised, resolved)
     _write(weights, side_text(side, f"What the weights in {target.name} mean: {network}, from {source.name} ({row.name})."), target)
     return Conversion(row.name, network, report, notes, side)
 
@@ -115,7 +118,16 @@ def _describe(structure: Structure, config: Any) -> str:
     return f"HRNetV2-W{structure.width()}{' + OCR' if structure.is_ocr else ''}, {config.dataset.num_classes} classes"
 
 
-def _to_float32(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+def _check_own_layers(unexpected: list[str], row: Source, where: str) -> None:
+    """Refuse layers that stand in a part of the source's network whose layers the table knows all: they would change its function."""
+    roots = [re.escape(name.split(".")[0]) for name in (row.prefix, *row.heads) if name]
+    roots += [pattern.split(r"\.")[0] for pattern, _ in row.backbone]
+    odd = next((name for name in unexpected if any(re.fullmatch(root, name.split(".")[0]) for root in roots)), None)
+    if odd is not None:
+        raise UserError(f"{where}: the file has {odd}, which {row.name}'s OCRNet has not; it is another architecture")
+
+
+def to_float32(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the arrays in float32, and a line for each other type that there was.
 
     Raises:

@@ -3,6 +3,7 @@
 import pickle
 import re
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,12 @@ from src.config.errors import UserError
 
 # Where training programs keep the weights among other things. Of the trained and the averaged copy that timm keeps, the trained is taken.
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net", "network", "params")
+_MAX_NESTING = 4  # containers within containers; a dict may also contain itself
 _TORCH_MINIMUM = (2, 6)  # before, weights_only could be evaded (CVE-2025-32434)
-_SAFETENSORS_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"}
+_SAFETENSORS_TYPES = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"},
+    **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"},
+}
 
 
 @dataclass
@@ -62,14 +67,16 @@ def _unreadable(path: Path, kind: str, error: BaseException) -> UserError:
 
 def _refused(path: Path, name: str) -> UserError:
     return UserError(
-        f"--torch_path {path}: refused, because reading it would call {name}, which weights do not need; "
+        f"--torch_path {path}: refused, because reading it would call {name[:80]!a}, which weights do not need; "
         "if you trust its source, save the bare model.state_dict() there"
     )
 
 
 def _unwrap(content: Any) -> Mapping[str, Any]:
     """Return the innermost dict of weights."""
-    while isinstance(content, Mapping):
+    for _ in range(_MAX_NESTING):
+        if not isinstance(content, Mapping):
+            break
         inner = next((content[name] for name in _CONTAINERS if isinstance(content.get(name), Mapping)), None)
         if inner is None:
             return content
@@ -97,9 +104,13 @@ def _read_torch(path: Path) -> ForeignFile:
     # One class for each name, because torch admits a class under its own name.
     admitted = [type(name.rsplit(".", 1)[1], (Inert,), {"__module__": name.rsplit(".", 1)[0]}) for name in TRAINER_NAMES]
     try:
-        with torch.serialization.safe_globals(admitted):
+        with torch.serialization.safe_globals(admitted), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
         tensors = {str(name): value for name, value in _unwrap(content).items() if isinstance(value, torch.Tensor)}
+        for name, value in tensors.items():
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                raise ValueError(f"{name} claims {value.numel()} numbers and holds fewer")
         bfloat16 = {name for name, value in tensors.items() if value.dtype == torch.bfloat16}
         arrays = {name: (value.float() if name in bfloat16 else value).detach().contiguous().numpy() for name, value in tensors.items()}
         return ForeignFile(arrays, bfloat16)
@@ -112,7 +123,7 @@ class _Refused(pickle.UnpicklingError):
     """A pickle asked for something else than numpy arrays and dicts."""
 
 
-class _ArraysAlone(pickle.Unpickler):
+class _ArraysAlone(pickle._Unpickler):  # Python's own: the C one allocates as much as a file of nine bytes tells it to
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full not in NUMPY_NAMES:

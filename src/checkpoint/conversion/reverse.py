@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from safetensors import SafetensorError
 
 from src.checkpoint.atomic import atomic_path
-from src.checkpoint.conversion.convert import check_fit
+from src.checkpoint.conversion.convert import check_fit, to_float32
 from src.checkpoint.conversion.foreign import import_torch
 from src.checkpoint.conversion.side_file import resolve_config
 from src.checkpoint.conversion.structure import Structure
@@ -41,13 +41,13 @@ def reverse(checkpoint: Path, target: Path, wanted: str) -> list[str]:
     """
     where = f"--mindspore_path {checkpoint}"
     row = next(source for source in SOURCES if source.name == wanted)
-    arrays = unwrap_names(read_checkpoint(checkpoint, "--mindspore_path"), where)
+    arrays, _ = to_float32(unwrap_names(read_checkpoint(checkpoint, "--mindspore_path"), where), where)
     structure = Structure(arrays, where)
     report = check_fit(arrays, resolve_config(structure, row, None, None, where), where, has_head=structure.has_head)
     _check_kernels(structure, row, where)
     adapted, changes = _adapt_biases({name: arrays[name] for name in report.matched}, row)
-    _save({_WRAPPERS[wanted] + foreign_name(name, row): array for name, array in adapted.items()}, target)
     warnings = _differing_facts(checkpoint, row) if structure.has_head else []
+    _save({_WRAPPERS[wanted] + foreign_name(name, row): array for name, array in adapted.items()}, target)
     return [f"{len(adapted)} parameters under {wanted} names", *changes, *warnings]
 
 
@@ -82,7 +82,7 @@ def _differing_facts(checkpoint: Path, row: Source) -> list[str]:
     side = config_beside(checkpoint)
     if not side.is_file():
         return [f"warning: without {side.name} beside the weights it is unknown whether {row.name}'s resizing and normalisation are theirs"]
-    config = load_config(str(side))
+    config = load_config(str(side), ask_weights=False)
     return [
         f"warning: these weights want {key}={OmegaConf.select(config, key)}, where {row.name}'s program has {value} unless told otherwise"
         for key, value in row.facts.items()

@@ -47,7 +47,7 @@ def side_values(config: Any, has_head: bool) -> dict[str, Any]:
         config: the complete configuration of their network.
         has_head: False for a backbone alone, whose facts are the recipe's choice.
     """
-    preset = load_config(config.preset)
+    preset = load_config(config.preset, ask_weights=False)
     values = {"preset": config.preset}
     for name, key in flatten().items():
         value, usual = OmegaConf.select(config, name), OmegaConf.select(preset, name)
@@ -66,4 +66,4 @@ def side_text(values: dict[str, Any], comment: str) -> str:
         for section in sections:
             place = place.setdefault(section, {})
         place[last] = value
-    return f"# {comment}\n" + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
+    return f"# {' '.join(comment.split())}\n" + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)

@@ -54,8 +54,10 @@ def prefixed(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {prefix + name: array for name, array in arrays.items()}
 
 
-def write_source(name: str, folder: Path, classes: int = 19) -> tuple[Path, dict[str, np.ndarray]]:
-    """Write a file as the source would; return it with the values by official names."""
+def write_source(
+    name: str, folder: Path, classes: int = 19, more: dict[str, np.ndarray] | None = None
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """Write a file as the source would, with `more` in it; return it with the values by official names."""
     makers: dict[str, Callable[[int], list[Layer]]] = {
         "official": networks.official,
         "official_plain": networks.official_plain,
@@ -70,13 +72,14 @@ def write_source(name: str, folder: Path, classes: int = 19) -> tuple[Path, dict
     layers = makers[name](classes)
     if name.startswith("paddleseg"):
         there, here = random_weights(layers, PADDLE_NORM)
+        there |= more or {}
         return save_paddle(folder / "in.pdparams", there), here
     if name == "modelzoo":
         there, here = random_weights(layers, MINDSPORE_NORM)
         state = {f"accum.{layer}": value for layer, value in there.items()} | {"momentum": np.ones(1, np.float32)}
         return save_mindspore(folder / "in.ckpt", prefixed(there, "network.") | state), here
     there, here = random_weights(layers, TORCH_NORM)
-    there |= counters(layers)
+    there |= counters(layers) | (more or {})
     if name.startswith("official"):
         return save_torch(
             folder / "in.pth", prefixed(there, "model.") | {"loss.criterion.weight": np.ones(classes, np.float32)}, None

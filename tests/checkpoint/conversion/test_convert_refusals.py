@@ -81,6 +81,27 @@ def test_another_architecture(names: list[str], reason: str, tmp_path: Path, cap
     assert_refused(command(path, tmp_path / "out.ckpt"), tmp_path, capsys, *words, kept={"in.pth"})
 
 
+@pytest.mark.parametrize(
+    ("source", "extra"),
+    [
+        ("mmseg", "decode_head.1.attention.weight"),
+        ("mmseg_plain", "decode_head.convs.1.conv.weight"),
+        ("paddleseg", "backbone.la1.bb_layer2_1.se.squeeze.weight"),
+        ("paddleseg", "head.spatial_ocr.more.weight"),
+        ("openseg", "conv3x3.2.weight"),
+    ],
+)
+def test_layers_that_the_network_lacks(source: str, extra: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _ = write_source(source, tmp_path, more={extra: np.ones((2, 2), np.float32)})
+    assert_refused(command(path, tmp_path / "out.ckpt"), tmp_path, capsys, f"the file has {extra}", kept={path.name})
+
+
+@pytest.mark.parametrize("name", ["layer1." + "9" * 5000 + ".conv1.weight", "a\nb.weight", "\x1b[31m.weight"])
+def test_impossible_names(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _ = write_source("mmseg", tmp_path, more={name: np.ones(2, np.float32)})
+    assert_refused(command(path, tmp_path / "out.ckpt"), tmp_path, capsys, "no network's", kept={"in.pth"})
+
+
 def test_too_little_of_the_backbone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there, _ = random_weights(foreign.official_backbone())
     names = [name for name in there if not (name.startswith("stage4") and "fuse_layers" in name)]

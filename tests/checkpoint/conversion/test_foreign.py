@@ -13,6 +13,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore.train.checkpoint_pb2 import Checkpoint
 
 import convert_from_torch
 from src.checkpoint.conversion.foreign import ForeignFile, read_foreign
@@ -248,6 +249,43 @@ def test_hostile_files_are_refused_and_run_nothing(
     assert len(err.strip().splitlines()) == 1 and str(path) in err and "refused" in err
     assert ("system" if payload is Payload else "eval") in err
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_dicts_within_themselves(tmp_path: Path) -> None:
+    endless: dict[str, Any] = {}
+    endless["model"] = endless
+    torch.save(endless, tmp_path / "in.pth")
+    (tmp_path / "in.pdparams").write_bytes(pickle.dumps(endless))
+    for name in ("in.pth", "in.pdparams"):
+        with pytest.raises(UserError, match="no weights"):
+            read_foreign(tmp_path / name)
+
+
+def test_a_tensor_that_claims_more_than_it_holds(tmp_path: Path) -> None:
+    torch.save({"a.weight": torch.zeros(1).expand(2000, 2000)}, tmp_path / "in.pth")
+    with pytest.raises(UserError, match="a.weight claims 4000000 numbers"):
+        read_foreign(tmp_path / "in.pth")
+
+
+@pytest.mark.parametrize(("dims", "num_bytes"), [([0, 3], 4096), ([1], 100_000), ([4, 4], 32), ([-2, -4], 32), ([2**31, 2**31], 8)])
+def test_mindspore_arrays_of_other_sizes_than_they_say(dims: list[int], num_bytes: int, tmp_path: Path) -> None:
+    # MindSpore 2.8 itself would write beyond its memory.
+    checkpoint = Checkpoint()
+    entry = checkpoint.value.add()
+    entry.tag, entry.tensor.tensor_type, entry.tensor.tensor_content = "a.weight", "Float32", bytes(num_bytes)
+    entry.tensor.dims.extend(dims)
+    (tmp_path / "in.ckpt").write_bytes(checkpoint.SerializeToString())
+    with pytest.raises(UserError, match="not a readable MindSpore checkpoint"):
+        read_foreign(tmp_path / "in.ckpt")
+
+
+def test_mindspore_numbers_and_checksums(tmp_path: Path) -> None:
+    values = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(7, np.int32)}
+    entries = [{"name": name, "data": ms.Tensor(value)} for name, value in values.items()]
+    for crc_check in (False, True):
+        ms.save_checkpoint(entries, str(tmp_path / "in.ckpt"), crc_check=crc_check)
+        found = read_foreign(tmp_path / "in.ckpt").arrays
+        assert found["a.weight"].tolist() == values["a.weight"].tolist() and found["step"] == 7
 
 
 def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
