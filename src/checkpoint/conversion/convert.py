@@ -124,7 +124,7 @@ def _check_own_layers(unexpected: list[str], row: Source, where: str) -> None:
     roots += [pattern.split(r"\.")[0] for pattern, _ in row.backbone]
     odd = next((name for name in unexpected if any(re.fullmatch(root, name.split(".")[0]) for root in roots)), None)
     if odd is not None:
-        raise UserError(f"{where}: the file has {odd}, which {row.name}'s OCRNet has not; it is another architecture")
+        raise UserError(f"{where}: the file has {odd}, which {row.name}'s HRNet has not; it is another architecture")
 
 
 def to_float32(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
