@@ -20,13 +20,19 @@ CROPS = {"odd_481x321": (330, 700, 651, 1181), "odd_389x517": (400, 900, 917, 12
 def write_pictures(folder: Path) -> dict[str, Path]:
     """Write every picture that can be had as PNG; return the paths by name.
 
-    Frame and CamVid picture are left out where the data is absent; the crops are then of a synthetic street.
+    Frame and CamVid picture are left out where the data is absent; the crops are then of synthetic streets.
     """
     pictures = {name: read_image(path) for name, path in WHOLE.items() if path.is_file()}
-    scene = pictures["frame"] if "frame" in pictures else render_scene("val", 0, (1024, 2048), seed=1)[0]
+    scene = pictures["frame"] if "frame" in pictures else _synthetic_frame()
     for name, (top, left, bottom, right) in CROPS.items():
         pictures[name] = scene[top:bottom, left:right]
     paths = {name: folder / f"{name}.png" for name in pictures}
     for name, picture in pictures.items():
         assert cv2.imwrite(str(paths[name]), np.ascontiguousarray(picture[..., ::-1]))
     return paths
+
+
+def _synthetic_frame() -> np.ndarray:
+    """Return 4 x 4 small scenes side by side, 1024x2048x3: a crop of one large scene holds little that a network could tell apart."""
+    scenes = [render_scene("val", index, (256, 512), seed=1)[0] for index in range(16)]
+    return np.vstack([np.hstack(scenes[row : row + 4]) for row in range(0, 16, 4)])
