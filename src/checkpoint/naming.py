@@ -18,8 +18,8 @@ _NORM_NAMES = {
     "_mean": "moving_mean",
     "_variance": "moving_variance",
 }
-# What programs put in front of all names: torch's DataParallel and compile, wrappers of a network with its loss.
 _MAX_NAME = 200
+# What programs put in front of all names: torch's DataParallel and compile, wrappers of a network with its loss.
 _WRAPPERS = re.compile(r"^(?:(?:module|model|network|net|_orig_mod)\.)+")
 
 

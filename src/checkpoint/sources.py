@@ -89,20 +89,25 @@ def _conv_and_norm(pairs: Mapping[str, tuple[str, str]], conv: str, norm: str) -
     return {f"{there}{end}": layer for there, here in pairs.items() for end, layer in zip((conv, norm), here, strict=True)}
 
 
+def _head_layers(convs: Mapping[str, str], conv: str, norm: str) -> dict[str, str]:
+    """Return the same for layers of the heads, whose batch norm follows from the convolution."""
+    return _conv_and_norm({there: (here, NORMS_BEHIND[here]) for there, here in convs.items()}, conv, norm)
+
+
 _MMSEG_BLOCK = "decode_head.1.object_context_block"
 _MMSEG_HEADS = {
-    **_conv_and_norm(
+    **_head_layers(
         {
-            "decode_head.0.convs.0": ("aux_head.0", "aux_head.1"),
-            "decode_head.1.bottleneck": ("conv3x3_ocr.0", "conv3x3_ocr.1"),
-            f"{_MMSEG_BLOCK}.query_project.0": (f"{_BLOCK}.f_pixel.0", f"{_BLOCK}.f_pixel.1.0"),
-            f"{_MMSEG_BLOCK}.query_project.1": (f"{_BLOCK}.f_pixel.2", f"{_BLOCK}.f_pixel.3.0"),
-            f"{_MMSEG_BLOCK}.key_project.0": (f"{_BLOCK}.f_object.0", f"{_BLOCK}.f_object.1.0"),
-            f"{_MMSEG_BLOCK}.key_project.1": (f"{_BLOCK}.f_object.2", f"{_BLOCK}.f_object.3.0"),
-            f"{_MMSEG_BLOCK}.value_project": (f"{_BLOCK}.f_down.0", f"{_BLOCK}.f_down.1.0"),
-            f"{_MMSEG_BLOCK}.out_project": (f"{_BLOCK}.f_up.0", f"{_BLOCK}.f_up.1.0"),
-            f"{_MMSEG_BLOCK}.bottleneck": (f"{_FUSE}.0", f"{_FUSE}.1.0"),
-            "decode_head.convs.0": ("last_layer.0", "last_layer.1"),
+            "decode_head.0.convs.0": "aux_head.0",
+            "decode_head.1.bottleneck": "conv3x3_ocr.0",
+            f"{_MMSEG_BLOCK}.query_project.0": f"{_BLOCK}.f_pixel.0",
+            f"{_MMSEG_BLOCK}.query_project.1": f"{_BLOCK}.f_pixel.2",
+            f"{_MMSEG_BLOCK}.key_project.0": f"{_BLOCK}.f_object.0",
+            f"{_MMSEG_BLOCK}.key_project.1": f"{_BLOCK}.f_object.2",
+            f"{_MMSEG_BLOCK}.value_project": f"{_BLOCK}.f_down.0",
+            f"{_MMSEG_BLOCK}.out_project": f"{_BLOCK}.f_up.0",
+            f"{_MMSEG_BLOCK}.bottleneck": f"{_FUSE}.0",
+            "decode_head.convs.0": "last_layer.0",
         },
         ".conv",
         ".bn",
@@ -114,18 +119,18 @@ _MMSEG_HEADS = {
 
 _PADDLE_BLOCK = "head.spatial_ocr.attention_block"
 _PADDLE_HEADS = {
-    **_conv_and_norm(
+    **_head_layers(
         {
-            "head.aux_head.0": ("aux_head.0", "aux_head.1"),
-            "head.conv3x3_ocr": ("conv3x3_ocr.0", "conv3x3_ocr.1"),
-            f"{_PADDLE_BLOCK}.f_pixel.0": (f"{_BLOCK}.f_pixel.0", f"{_BLOCK}.f_pixel.1.0"),
-            f"{_PADDLE_BLOCK}.f_pixel.1": (f"{_BLOCK}.f_pixel.2", f"{_BLOCK}.f_pixel.3.0"),
-            f"{_PADDLE_BLOCK}.f_object.0": (f"{_BLOCK}.f_object.0", f"{_BLOCK}.f_object.1.0"),
-            f"{_PADDLE_BLOCK}.f_object.1": (f"{_BLOCK}.f_object.2", f"{_BLOCK}.f_object.3.0"),
-            f"{_PADDLE_BLOCK}.f_down": (f"{_BLOCK}.f_down.0", f"{_BLOCK}.f_down.1.0"),
-            f"{_PADDLE_BLOCK}.f_up": (f"{_BLOCK}.f_up.0", f"{_BLOCK}.f_up.1.0"),
-            "head.spatial_ocr.conv1x1.0": (f"{_FUSE}.0", f"{_FUSE}.1.0"),
-            "head.conv_1": ("last_layer.0", "last_layer.1"),
+            "head.aux_head.0": "aux_head.0",
+            "head.conv3x3_ocr": "conv3x3_ocr.0",
+            f"{_PADDLE_BLOCK}.f_pixel.0": f"{_BLOCK}.f_pixel.0",
+            f"{_PADDLE_BLOCK}.f_pixel.1": f"{_BLOCK}.f_pixel.2",
+            f"{_PADDLE_BLOCK}.f_object.0": f"{_BLOCK}.f_object.0",
+            f"{_PADDLE_BLOCK}.f_object.1": f"{_BLOCK}.f_object.2",
+            f"{_PADDLE_BLOCK}.f_down": f"{_BLOCK}.f_down.0",
+            f"{_PADDLE_BLOCK}.f_up": f"{_BLOCK}.f_up.0",
+            "head.spatial_ocr.conv1x1.0": f"{_FUSE}.0",
+            "head.conv_1": "last_layer.0",
         },
         "._conv",
         "._batch_norm",

@@ -87,10 +87,9 @@ def convert(source: Path, target: Path, wanted: str, config: str | None, num_cla
     structure = Structure(arrays, where)
     resolved = resolve_config(structure, row, config, num_classes, where)
     may_differ = config is not None or num_classes is not None
-    report = check_fit(arrays, resolved, where, has_head=structure.has_head, classes_may_differ=may_differ)
+    report = check_fit(arrays, resolved, where, has_head=structure.has_head, row=row, classes_may_differ=may_differ)
     if num_classes is None and report.reinitialised:
         raise UserError(_other_classes(structure.num_classes(), resolved.dataset.num_classes, f"{where}: --config {config}"))
-    _check_own_layers(report.unexpected, row, where)
     arrays, notes = to_float32({name: arrays[name] for name in report.matched}, where)
     arrays = apply_gamma_shift(arrays, row)
     if file.bfloat16:
@@ -118,15 +117,6 @@ def _describe(structure: Structure, config: Any) -> str:
     return f"HRNetV2-W{structure.width()}{' + OCR' if structure.is_ocr else ''}, {config.dataset.num_classes} classes"
 
 
-def _check_own_layers(unexpected: list[str], row: Source, where: str) -> None:
-    """Refuse layers that stand in a part of the source's network whose layers the table knows all: they would change its function."""
-    roots = [re.escape(name.split(".")[0]) for name in (row.prefix, *row.heads) if name]
-    roots += [pattern.split(r"\.")[0] for pattern, _ in row.backbone]
-    odd = next((name for name in unexpected if any(re.fullmatch(root, name.split(".")[0]) for root in roots)), None)
-    if odd is not None:
-        raise UserError(f"{where}: the file has {odd}, which {row.name}'s HRNet has not; it is another architecture")
-
-
 def to_float32(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the arrays in float32, and a line for each other type that there was.
 
@@ -152,7 +142,15 @@ def network_shapes(config: Any) -> dict[str, Shape]:
     return {name: tuple(parameter.shape) for name, parameter in network_weights(network).items()}
 
 
-def check_fit(arrays: Mapping[str, np.ndarray], config: Any, where: str, *, has_head: bool, classes_may_differ: bool = False) -> LoadReport:
+def check_fit(
+    arrays: Mapping[str, np.ndarray],
+    config: Any,
+    where: str,
+    *,
+    has_head: bool,
+    row: Source | None = None,
+    classes_may_differ: bool = False,
+) -> LoadReport:
     """Compare arrays under official names with a configuration's network.
 
     Args:
@@ -160,25 +158,33 @@ def check_fit(arrays: Mapping[str, np.ndarray], config: Any, where: str, *, has_
         config: the complete configuration of the network.
         where: the flag and the file, for messages.
         has_head: False compares the backbone alone, of which 90 % are enough.
+        row: the source of the arrays, in whose parts of a network a name that the table does not know is a layer too much.
         classes_may_differ: let classifier layers of another number of classes stand under `reinitialised`.
 
     Raises:
         UserError: if a shape differs, something is missing, or the file's network has layers that this one has not.
     """
     shapes = network_shapes(config)
-    cells = {name.split(".")[0] for name in shapes}
+    roots = {re.escape(name.split(".")[0]) for name in shapes} | (_roots(row) if row else set())
     if not has_head:
         shapes = {name: shape for name, shape in shapes.items() if is_backbone(name)}
     report = match(arrays, shapes)
     check_shapes(where, report, arrays, shapes, classes_may_differ=classes_may_differ)
     check_enough(where, report, shapes, complete=has_head)
     # A layer too much in a known place, such as another module or an attention inside a block, is another network.
-    odd = next((name for name in report.unexpected if name.split(".")[0] in cells), None)
+    odd = next((name for name in report.unexpected if any(re.fullmatch(root, name.split(".")[0]) for root in roots)), None)
     if odd is not None:
         raise UserError(
             f"{where}: the file has {odd}, which the network of preset {config.preset} lacks; it belongs to another network ({report})"
         )
     return report
+
+
+def _roots(row: Source) -> set[str]:
+    """Return patterns of the first parts of a source's names, all of whose layers its table knows."""
+    return {re.escape(name.split(".")[0]) for name in (row.prefix, *row.heads) if name} | {
+        pattern.split(r"\.")[0] for pattern, _ in row.backbone
+    }
 
 
 def _fresh(names: list[str], config: Any) -> dict[str, np.ndarray]:
