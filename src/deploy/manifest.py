@@ -1,0 +1,154 @@
+"""The manifest beside a model file: what a program that runs it must know, and cannot read from it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from src.checkpoint.atomic import atomic_path
+from src.config.errors import UserError
+
+FORMAT = 1
+READ_BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the graph takes.
+
+    Attributes:
+        shape: (batch, 3, height, width) of the graph, NCHW.
+        dtype: "float32": values normalised by the caller, (value / 255 - mean) / std; "uint8": values 0..255, normalised in the graph.
+        color_order: order of the three channels, "RGB" or "BGR".
+        mean: of each channel in color_order, of values 0..1.
+        std: likewise.
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: str
+    color_order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What the graph gives, and how logits become labels.
+
+    Attributes:
+        kind: "logits" at the network's stride, or "labels" at the input's size.
+        shape: (batch, K, h, w) of logits, (batch, height, width) of labels.
+        dtype: "float32" of logits, "uint8" of labels.
+        align_corners: of the bilinear resizing of logits to a picture's size, before the argmax.
+        half_pixel_centers: likewise; without align_corners, False scales upper left corners.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    align_corners: bool
+    half_pixel_centers: bool
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of a manifest.
+
+    Attributes:
+        model_file: name of the model file, which lies in the same folder.
+        sha256: of the model file, hexadecimal.
+        kind: "native" (MindSpore, and MindSpore Lite of its generation) or "lite2" (lowered for MindSpore Lite 2.0.0).
+        input: what the graph takes.
+        output: what it gives.
+        class_names: K names, in the order of the classes.
+        palette: K RGB colours, 0..255.
+        ignore_label: label value that nothing counts.
+        versions: name -> version of what wrote the model.
+        checkpoint: "file" and "sha256" of the weights.
+        config: the complete configuration.
+    """
+
+    model_file: str
+    sha256: str
+    kind: str
+    input: InputSpec
+    output: OutputSpec
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    ignore_label: int
+    versions: Mapping[str, str]
+    checkpoint: Mapping[str, str]
+    config: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return {
+            "format": FORMAT,
+            "model": {"file": self.model_file, "sha256": self.sha256, "kind": self.kind},
+            "input": {**asdict(self.input), "layout": "NCHW", "resize": "bilinear, half pixel centers"},
+            "output": asdict(self.output),
+            "classes": {"names": self.class_names, "palette": self.palette, "ignore_label": self.ignore_label},
+            "versions": dict(self.versions),
+            "checkpoint": dict(self.checkpoint),
+            "config": dict(self.config),
+        }
+
+    def write(self, model: Path) -> Path:
+        """Write the manifest beside its model file and return its path; the file is complete or absent."""
+        path = manifest_path(model)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        return path
+
+
+def manifest_path(model: Path) -> Path:
+    """Return the path of the manifest that belongs to a model file: the same name with .json."""
+    return model.with_suffix(".json")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the content of a manifest.
+
+    Raises:
+        UserError: if it is missing, is no manifest, or lacks something.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such manifest; export.py writes it beside the model") from None
+    except ValueError as error:
+        raise UserError(f"{path}: no manifest: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path}: no manifest of format {FORMAT}; export the model anew")
+    try:
+        return _from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: a manifest that lacks something or holds a wrong value ({error}); export the model anew") from None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(READ_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _from_json(content: dict[str, Any]) -> Manifest:
+    model, given, output, classes = (content[part] for part in ("model", "input", "output", "classes"))
+    return Manifest(
+        model_file=model["file"],
+        sha256=model["sha256"],
+        kind=model["kind"],
+        input=InputSpec(tuple(given["shape"]), given["dtype"], given["color_order"], tuple(given["mean"]), tuple(given["std"])),
+        output=OutputSpec(output["kind"], tuple(output["shape"]), output["dtype"], output["align_corners"], output["half_pixel_centers"]),
+        class_names=tuple(classes["names"]),
+        palette=tuple(tuple(color) for color in classes["palette"]),
+        ignore_label=classes["ignore_label"],
+        versions=content["versions"],
+        checkpoint=content["checkpoint"],
+        config=content["config"],
+    )
