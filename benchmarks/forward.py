@@ -8,7 +8,6 @@ Both sides hold the same weights and take turns, forward by forward, so that wha
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.measure import peak_mib, report
+from benchmarks.measure import OtherSide, peak_mib, report
 from src.config import load_config
 from src.runtime.environment import prepare_environment
 
@@ -35,7 +34,7 @@ from src.models.conventions import Conventions  # noqa: E402
 from src.models.dropout import is_training_state  # noqa: E402
 
 
-class TorchSide:
+class TorchSide(OtherSide):
     """`torch_forward.py` under another Python, asked for one forward at a time.
 
     Args:
@@ -48,29 +47,21 @@ class TorchSide:
 
     def __init__(self, python: str, config: Any, network: ms.nn.Cell, image: np.ndarray, folder: Path) -> None:
         files = [folder / name for name in ("config.json", "weights.npz", "logits.npy")]
-        files[0].write_text(json.dumps(OmegaConf.to_container(config)), encoding="utf-8")
-        weights = {p.name: p.asnumpy() for p in network.get_parameters() if not is_training_state(p.name)}
-        np.savez(files[1], image=image, **weights)
+        write_torch_inputs(config, network, image, *files[:2])
         self.output = files[2]
-        script = Path(__file__).with_name("torch_forward.py")
-        self.process = subprocess.Popen([python, str(script), *map(str, files)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def forward(self) -> dict[str, float]:
-        """Return seconds and peak_mib of one forward."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit("PyTorch's side stopped; its message stands above")
-        return json.loads(answer)
+        super().__init__([python, str(Path(__file__).with_name("torch_forward.py")), *map(str, files)])
 
     def logits(self) -> np.ndarray:
         """End the process and return its last logits."""
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
+        self.close()
         return np.load(self.output)
+
+
+def write_torch_inputs(config: Any, network: ms.nn.Cell, image: np.ndarray, config_path: Path, weights_path: Path) -> None:
+    """Write the configuration, and the weights with a picture, as `torch_forward.py` reads them."""
+    config_path.write_text(json.dumps(OmegaConf.to_container(config)), encoding="utf-8")
+    weights = {p.name: p.asnumpy() for p in network.get_parameters() if not is_training_state(p.name)}
+    np.savez(weights_path, image=image, **weights)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,8 +1,40 @@
-"""What the benchmarks share: peak memory and the line of a result."""
+"""What the benchmarks share: peak memory, the line of a result, and another side in a process of its own."""
 
+import json
 import statistics
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+
+class OtherSide:
+    """A program that runs one forward for each line on its stdin and answers with {"seconds": ..., "peak_mib": ...} on its stdout.
+
+    Args:
+        command: program and arguments.
+        environment: of the process; None: this one's.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self.command = command
+        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def forward(self) -> dict[str, float]:
+        """Return seconds and peak_mib of one forward."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"{' '.join(self.command)} stopped; its message stands above")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process, which then writes what it was asked to."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def peak_mib() -> float:

@@ -168,13 +168,18 @@ def peak_mib() -> float:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
-def main(config_path: str, weights_path: str, output_path: str) -> int:
-    """Load the network, then answer one forward per line."""
+def load(config_path: str, weights_path: str) -> tuple[HRNetOCR, Tensor]:
+    """Return the network with its weights, in evaluation, and the picture that lies beside them."""
     with open(config_path, encoding="utf-8") as file:
         network = HRNetOCR(json.load(file)).eval()
     with np.load(weights_path) as arrays:
-        image = torch.from_numpy(arrays["image"])
         network.load_state_dict(_state(arrays, network), strict=True)
+        return network, torch.from_numpy(arrays["image"])
+
+
+def main(config_path: str, weights_path: str, output_path: str) -> int:
+    """Load the network, then answer one forward per line."""
+    network, image = load(config_path, weights_path)
     logits = torch.zeros(0)
     with torch.inference_mode():
         for _ in sys.stdin:
