@@ -1,6 +1,7 @@
 """From MindSpore's MindIR to the form that MindSpore Lite 2.0.0 reads.
 
-Version 3 gives an operator's settings as constant inputs, version 1 as attributes of its primitive. MindSpore itself no longer runs the latter.
+Version 3 of MindIR gives an operator's settings as constant inputs, version 1 as attributes of its primitive. MindSpore itself no longer
+runs the latter.
 """
 
 from dataclasses import replace
