@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,14 +95,15 @@ def _write(graph: ModelGraph, spec: InputSpec, model: Path, file_format: str) ->
     example = Tensor(np.zeros(spec.shape, spec.dtype))
     logging.disable(logging.CRITICAL)  # what goes wrong is raised; MindSpore says it in paragraphs besides
     try:
-        ms.export(graph, example, file_name=str(model), file_format=file_format)
+        # Elsewhere, under a plain name: ms.export of 2.8.0 refuses paths with spaces or letters beyond ASCII.
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / f"model{model.suffix}"
+            ms.export(graph, example, file_name=str(written), file_format=file_format)
+            shutil.move(written, model)
     except (RuntimeError, ValueError, TypeError) as error:
         raise WorkError(f"MindSpore {ms.__version__} cannot export this network: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
-    if not model.is_file():
-        raise WorkError(f"MindSpore {ms.__version__} wrote no {model.name}")
-    model.chmod(0o644)  # MindSpore makes it 0400
 
 
 def _manifest(model: Path, spec: InputSpec, config: Any, checkpoint: Path, options: ExportOptions) -> Manifest:
@@ -140,7 +142,7 @@ def _publish(folder: Path, target: Path) -> list[Path]:
     """Give the files of a folder their names in another one. Models first: a manifest never speaks of a file that is not there."""
     files = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".json", path.name))
     for path in files:
-        path.chmod(0o644)
+        path.chmod(0o644)  # ms.export makes it 0400
         with open(path, "rb") as stream:
             os.fsync(stream.fileno())
     for path in files:
