@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
+from src.deploy.lite_runner import find_lite_home
 from src.deploy.lowering import lower_file
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, file_sha256
 from src.deploy.model_graph import Labels, ModelGraph, Normalize
@@ -42,11 +43,12 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         MINDIR: model, manifest, lowered model, its manifest. AIR: model and manifest.
 
     Raises:
-        UserError: if the weights do not fit, the folder cannot be written, or AIR is asked for without an Ascend back end.
+        UserError: if the weights do not fit, the folder cannot be written, AIR is asked for without an Ascend back end, or MS_LITE_HOME
+            is no folder.
         WorkError: if a model file does not compute what the checkpoint's network does.
     """
     _check_format(options.file_format, config.device_target)
-    spec = options.input_spec(config)
+    spec, lite_home = options.input_spec(config), find_lite_home()
     network = assemble_network(config)
     load_weights(network, checkpoint, complete=True, flag="--checkpoint_file")
     graph = _graph(network, spec, config, options.outputs)
@@ -58,7 +60,7 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         if options.file_format == "MINDIR":
             lowered = model.with_name(f"{model.stem}{LITE_SUFFIX}{model.suffix}")
             lower_file(model, lowered)
-            verify(graph, model, lowered, manifest)
+            verify(graph, model, lowered, manifest, lite_home)
         return _publish(folder, options.target.parent)
 
 

@@ -29,7 +29,7 @@ SIZE_HW = (38, 54)
 
 @pytest.fixture(scope="module", autouse=True)
 def no_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whatever this machine has: without MindSpore Lite."""
+    """Without MindSpore Lite, whatever this machine has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MS_LITE_HOME", raising=False)
         patch.setenv("OCRNET_CACHE", str(tmp_path_factory.mktemp("cache")))

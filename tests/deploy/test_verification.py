@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.config.errors import UserError
 from src.deploy import lite_runner
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, manifest_path, read_manifest
 from src.deploy.verification import compare, example_image
@@ -100,8 +101,30 @@ def test_lite_is_found_by_the_environment_or_in_the_cache(tmp_path: Path, monkey
     for part in ("include", "lib"):
         (home / part).mkdir(parents=True)
     assert lite_runner.find_lite_home() == home
-    monkeypatch.setenv("MS_LITE_HOME", "/elsewhere")
-    assert lite_runner.find_lite_home() == Path("/elsewhere")
+    monkeypatch.setenv("MS_LITE_HOME", str(tmp_path))
+    assert lite_runner.find_lite_home() == tmp_path
+    monkeypatch.setenv("MS_LITE_HOME", str(tmp_path / "absent"))
+    with pytest.raises(UserError, match="MS_LITE_HOME .*absent: no such folder"):
+        lite_runner.find_lite_home()
+
+
+def test_a_runner_that_cannot_be_built_is_said_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(lite_runner.logger, level, lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(lite_runner, "ROOT", tmp_path)
+    monkeypatch.setattr(lite_runner, "RUNNER", tmp_path / "main")
+    monkeypatch.setattr(lite_runner, "BUILD_SCRIPT", tmp_path / "build.sh")
+    image = example_image(manifest().input)
+    assert lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image) is None
+    assert "no build.sh to build it" in said[-1]
+    (tmp_path / "build.sh").write_text("echo libpng-dev is missing >&2; exit 2")
+    monkeypatch.setattr(lite_runner, "_BUILD_TOOLS", ("bash", "no-such-tool"))
+    assert lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image) is None
+    assert "there is no no-such-tool to build it" in said[-1]
+    monkeypatch.setattr(lite_runner, "_BUILD_TOOLS", ("bash",))
+    assert lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image) is None
+    assert "m.mindir was not run in C++" in said[-1] and "libpng-dev is missing" in said[-1]
 
 
 def test_a_manifest_that_no_export_writes_is_refused_in_one_line(tmp_path: Path) -> None:
