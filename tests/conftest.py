@@ -12,6 +12,29 @@ import mindspore as ms  # noqa: E402
 
 ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
 
+# What takes longest begins first (pyproject.toml: a file at a time on each of two processes), so that neither waits long at the end.
+LONGEST = (
+    "tests/deploy/",
+    "tests/parity/test_mmseg.py",
+    "tests/engine/test_trainer.py",
+    "tests/engine/test_distributed.py",
+    "tests/parity/test_loss_and_gradients.py",
+    "tests/parity/test_official.py",
+    "tests/models/test_networks.py",
+    "tests/engine/test_precision.py",
+    "tests/parity/test_paddleseg.py",
+    "tests/engine/test_fine_tuning.py",
+    "tests/checkpoint/conversion/",
+    "tests/parity/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)  # stable: within a file everything stays in its order
+
 
 @pytest.fixture
 def pynative() -> Iterator[None]:

@@ -24,9 +24,13 @@ FACTS = (
     "dataset.color_order=BGR",
     "dataset.mean=[0.1,0.2,0.3]",
 )
-RECIPE = [word for word in TINY_WORDS if not word.startswith("model.")] + ["total_epoch=1", "eval_callback=False"]
+# Uncompiled: what the weights mean is read before anything is compiled.
+UNCOMPILED = "mode=PYNATIVE"
+RECIPE = [word for word in TINY_WORDS if not word.startswith("model.")] + ["total_epoch=1", "eval_callback=False", UNCOMPILED]
 MODEL = [word for word in TINY_WORDS if word.startswith("model.")]
 WARNING = "the configuration overrides what"
+
+pytestmark = pytest.mark.usefixtures("pynative")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_an_override_is_done_and_said_and_resuming_asks_no_more(
 
 def evaluate(data: Path, converted: Path, output: Path, *more: str) -> dict:
     paths = ["--data_path", str(data), "--checkpoint_path", str(converted), "--output_path", str(output)]
-    assert run(evaluation.main, [*paths, *more]) == 0
+    assert run(evaluation.main, [*paths, *more, UNCOMPILED]) == 0
     return json.loads((output / "eval.json").read_text())
 
 

@@ -20,8 +20,9 @@ def test_levels_set_the_layers_precision(level: str, conv_fp16: bool, norm_fp32:
     assert bool(network[1].get_flags().get("fp32")) == norm_fp32
 
 
-def first_steps(level: str) -> tuple[list[float], nn.Cell]:
+def first_steps(level: str, mode: int) -> tuple[list[float], nn.Cell]:
     """Return the losses of two steps on one batch, and the network after them."""
+    ms.set_context(mode=mode)
     config = tiny_config(None, "train.param_initializer=HeNormal", "model.ocr.dropout=0")
     ms.set_seed(1)
     network = apply_amp(build_network(config), level)
@@ -35,12 +36,13 @@ def first_steps(level: str) -> tuple[list[float], nn.Cell]:
     return losses, network
 
 
-def test_float16_steps_follow_float32_ones() -> None:
-    expected, plain = first_steps("O0")
+def test_float16_steps_follow_float32_ones(pynative: None) -> None:
+    # What float32 gives need not be compiled: GRAPH gives the same to far more digits than these tolerances.
+    expected, plain = first_steps("O0", ms.PYNATIVE_MODE)
     statistics = plain.bn1.moving_variance.asnumpy()
     for level in ("O2", "O3"):
-        losses, network = first_steps(level)
+        losses, network = first_steps(level, ms.GRAPH_MODE)
         assert losses == pytest.approx(expected, rel=5e-3), level
-        assert losses != expected, f"{level} computed in float32"
+        assert losses != pytest.approx(expected, rel=1e-4), f"{level} computed in float32"
         assert all(parameter.dtype == ms.float32 for parameter in network.get_parameters())
         assert network.bn1.moving_variance.asnumpy() == pytest.approx(statistics, rel=5e-3)

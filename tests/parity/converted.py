@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from mindspore import nn
+from mindspore.nn.utils import no_init_parameters
 
 import convert_from_torch
 from src.checkpoint.weights import load_weights
@@ -32,7 +33,8 @@ def convert(weights: Path, folder: Path, *arguments: str) -> Path:
 def load(checkpoint: Path, *words: str) -> tuple[nn.Cell, Any]:
     """Return the network with a checkpoint's weights, in evaluation mode, and the configuration: that beside it, and `words`."""
     config = load_config(str(checkpoint.with_suffix(".yaml")), {"device_target": "CPU"}, words)
-    network = build_network(config)
+    with no_init_parameters():  # the file has every weight
+        network = build_network(config)
     load_weights(network, checkpoint, complete=True)
     return network.set_train(False), config
 

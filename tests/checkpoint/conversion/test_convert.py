@@ -1,7 +1,11 @@
 """Conversion of each source: exact names, shapes and values, the facts beside, other precisions and numbers of classes."""
 
+import contextlib
+import functools
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +36,35 @@ FACTS: dict[str, tuple] = {
 }
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion read, wrote (with a .yaml beside) and printed."""
+
+    expected: dict[str, np.ndarray]
+    out: Path
+    report: str
+
+
+@pytest.fixture(scope="module")
+def conversion_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Conversion]:
+    """Return the conversion of a source's file without any option; each is done once."""
+
+    @functools.cache
+    def convert(source: str) -> Conversion:
+        folder, report = tmp_path_factory.mktemp(source), io.StringIO()
+        path, expected = write_source(source, folder)
+        with contextlib.redirect_stdout(report):
+            assert command(path, folder / "out.ckpt") == 0
+        return Conversion(expected, folder / "out.ckpt", report.getvalue())
+
+    return convert
+
+
 @pytest.mark.parametrize("source", SEGMENTATION)
-def test_names_shapes_and_values_of_each_source(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path, expected = write_source(source, tmp_path)
-    out = tmp_path / "out.ckpt"
-    assert command(path, out) == 0
-    assert f"{source.split('_')[0]} (recognised by its names)" in capsys.readouterr().out
-    written = read_checkpoint(out)
+def test_names_shapes_and_values_of_each_source(source: str, conversion_of: Callable[[str], Conversion]) -> None:
+    conversion = conversion_of(source)
+    assert f"{source.split('_')[0]} (recognised by its names)" in conversion.report
+    expected, written = conversion.expected, read_checkpoint(conversion.out)
     assert {name: value.shape for name, value in written.items()} == {name: value.shape for name, value in expected.items()}
     for name, value in expected.items():
         assert written[name].tobytes() == value.tobytes(), name
@@ -75,11 +101,9 @@ def test_the_side_file_builds_the_network(source: str, tmp_path: Path, careful_u
 
 
 @pytest.mark.parametrize("source", FACTS)
-def test_facts_beside_the_weights(source: str, tmp_path: Path) -> None:
-    path, _ = write_source(source, tmp_path)
-    assert command(path, tmp_path / "out.ckpt") == 0
-    side = yaml.safe_load((tmp_path / "out.yaml").read_text())
-    config = load_config(str(tmp_path / "out.yaml"))
+def test_facts_beside_the_weights(source: str, conversion_of: Callable[[str], Conversion]) -> None:
+    beside = conversion_of(source).out.with_suffix(".yaml")
+    side, config = yaml.safe_load(beside.read_text()), load_config(str(beside))
     model, data = config.model, config.dataset
     assert (
         *(model.align_corners, model.half_pixel_centers, model.fuse_resize, model.stride2_padding, data.color_order, (data.mean, data.std)),
