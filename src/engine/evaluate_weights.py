@@ -8,7 +8,7 @@ from src.engine.callback import checked_dataset, evaluate_network
 from src.engine.evaluator import EvalResult
 from src.engine.precision import apply_amp
 from src.inference.predictor import Predictor
-from src.models.builder import build_network
+from src.models.builder import assemble_network
 from src.runtime.device import Runtime
 
 
@@ -25,7 +25,7 @@ def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Pa
         UserError: if data or weights do not fit.
     """
     dataset = checked_dataset(config, "val", runtime.group)
-    network = build_network(config)
+    network = assemble_network(config)
     load_weights(network, checkpoint, complete=True)
     predictor = Predictor.from_config(apply_amp(network, runtime.amp_level), config)
     return evaluate_network(config, predictor, dataset, runtime.group, folder)
