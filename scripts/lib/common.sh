@@ -47,3 +47,12 @@ prepare_venv() {
     cat "$ROOT"/requirements*.txt >"$stamp"
   fi
 }
+
+# Print the interpreter to use: the virtual environment's where there is one, else python3.
+find_python() {
+  if [ -x "$VENV/bin/python" ]; then
+    printf '%s\n' "$VENV/bin/python"
+  else
+    command -v python3 || fail "neither $VENV/bin/python nor python3 found; run scripts/quickstart.sh once, or set OCRNET_VENV"
+  fi
+}
