@@ -3,6 +3,10 @@
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 VENV="$(realpath -m -- "${OCRNET_VENV:-$ROOT/.venv}")"
+# Absolute for the scripts that are called from another folder.
+export OCRNET_VENV="$VENV"
+[ -z "${MS_LITE_HOME:-}" ] || MS_LITE_HOME="$(realpath -m -- "$MS_LITE_HOME")"
+[ -z "${OCRNET_CACHE:-}" ] || OCRNET_CACHE="$(realpath -m -- "$OCRNET_CACHE")"
 
 say() { printf '==> %s\n' "$*"; }
 
@@ -55,4 +59,11 @@ find_python() {
   else
     command -v python3 || fail "neither $VENV/bin/python nor python3 found; run scripts/quickstart.sh once, or set OCRNET_VENV"
   fi
+}
+
+# Print what building C++ lacks here, or nothing.
+missing_for_cpp() {
+  command -v cmake >/dev/null || { echo "cmake"; return; }
+  command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "a C++ compiler"; return; }
+  command -v make >/dev/null || command -v ninja >/dev/null || echo "make or ninja"
 }
