@@ -48,7 +48,8 @@ found="$(sha256sum -- "$wheel" | cut -d' ' -f1)"
 import sys, zipfile
 
 with zipfile.ZipFile(sys.argv[1]) as wheel:
-    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith(("mindspore_lite/include/", "mindspore_lite/lib/"))])
+    wanted = tuple(f"mindspore_lite/{part}" for part in ("include/", "lib/", "version.py"))
+    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith(wanted)])
 PYTHON
 # A rename fails where another call was faster; its result is as good.
 mv -T -- "$work/mindspore_lite" "$home" 2>/dev/null || is_whole "$home" || fail "$home cannot be written"
