@@ -96,7 +96,7 @@ def _check_sizes(path: Path) -> None:
                 raise ValueError(f"{name} holds {size} bytes for the shape {list(tensor.dims)}")
 
 
-def load_weights(network: nn.Cell, path: Path, *, complete: bool) -> LoadReport:
+def load_weights(network: nn.Cell, path: Path, *, complete: bool, flag: str = "--checkpoint_path") -> LoadReport:
     """Copy a file's weights into a network.
 
     Args:
@@ -104,6 +104,7 @@ def load_weights(network: nn.Cell, path: Path, *, complete: bool) -> LoadReport:
         path: a .ckpt file with official names, with or without the `model.` or `network.` that some writers put in front.
         complete: True for evaluation: every parameter must be there with its shape. False for training: at least 90 % of the backbone, and
             layers whose shape depends on the number of classes are left at their initial values when that number differs.
+        flag: the flag that named the file, for messages.
 
     Returns:
         What was matched, dropped on purpose, missing, unexpected and left at its initial value.
@@ -111,8 +112,8 @@ def load_weights(network: nn.Cell, path: Path, *, complete: bool) -> LoadReport:
     Raises:
         UserError: if the file does not fit; names a parameter with both shapes.
     """
-    where = f"--checkpoint_path {path}"
-    arrays = unwrap_names(read_checkpoint(path), where)
+    where = f"{flag} {path}"
+    arrays = unwrap_names(read_checkpoint(path, flag), where)
     weights = network_weights(network)
     shapes = {name: tuple(parameter.shape) for name, parameter in weights.items()}
     report = match(arrays, shapes)

@@ -1,0 +1,148 @@
+"""Write a model file, the form of it that MindSpore Lite 2.0.0 reads, and their manifests; check both, then give them their names."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+from omegaconf import OmegaConf
+
+from src.checkpoint.weights import load_weights
+from src.config.errors import UserError
+from src.deploy.lowering import lower_file
+from src.deploy.manifest import InputSpec, Manifest, OutputSpec, file_sha256
+from src.deploy.model_graph import Labels, ModelGraph, Normalize
+from src.deploy.options import ExportOptions, class_names_and_palette
+from src.deploy.verification import verify
+from src.models.builder import assemble_network
+from src.runtime.entry import WorkError
+
+logger = logging.getLogger("ocrnet")
+
+LITE_SUFFIX = "_lite2"
+
+
+def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> list[Path]:
+    """Write the model files of a weight file and return their paths; all of them appear, checked, or none.
+
+    Args:
+        config: the configuration that the network was trained with; `checkpoint_path` is not read.
+        checkpoint: a .ckpt file that holds every parameter of the network.
+        options: what to write.
+
+    Returns:
+        MINDIR: model, manifest, lowered model, its manifest. AIR: model and manifest.
+
+    Raises:
+        UserError: if the weights do not fit, the folder cannot be written, or AIR is asked for without an Ascend back end.
+        WorkError: if a model file does not compute what the checkpoint's network does.
+    """
+    _check_format(options.file_format, config.device_target)
+    spec = options.input_spec(config)
+    network = assemble_network(config)
+    load_weights(network, checkpoint, complete=True, flag="--checkpoint_file")
+    graph = _graph(network, spec, config, options.outputs)
+    with _workspace(options.target) as folder:
+        model = folder / options.target.name
+        _write(graph, spec, model, options.file_format)
+        manifest = _manifest(model, spec, config, checkpoint, options)
+        manifest.write(model)
+        if options.file_format == "MINDIR":
+            lowered = model.with_name(f"{model.stem}{LITE_SUFFIX}{model.suffix}")
+            lower_file(model, lowered)
+            verify(graph, model, lowered, manifest)
+        return _publish(folder, options.target.parent)
+
+
+def _check_format(file_format: str, device_target: str) -> None:
+    if file_format == "AIR" and device_target != "Ascend":
+        raise UserError(
+            f"--file_format AIR with --device_target {device_target}: AIR is written by Ascend's own back end; "
+            "export on a machine with an Ascend (--device_target Ascend), or choose --file_format MINDIR, which every device runs"
+        )
+
+
+def _graph(network: nn.Cell, spec: InputSpec, config: Any, outputs: str) -> ModelGraph:
+    prepare = Normalize(spec.mean, spec.std) if spec.dtype == "uint8" else None
+    rule = (config.model.align_corners, config.model.half_pixel_centers)
+    finish = Labels(spec.shape[2:], *rule) if outputs == "labels" else None
+    graph = ModelGraph(network, prepare, finish)
+    graph.set_train(False)
+    return graph
+
+
+@contextmanager
+def _workspace(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside the files to write, which is removed at the end."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent)
+    except OSError as error:
+        raise UserError(f"--file_name {target}: the folder {target.parent} cannot be written to ({error.strerror})") from error
+    with folder as name:
+        yield Path(name)
+
+
+def _write(graph: ModelGraph, spec: InputSpec, model: Path, file_format: str) -> None:
+    example = Tensor(np.zeros(spec.shape, spec.dtype))
+    logging.disable(logging.CRITICAL)  # what goes wrong is raised; MindSpore says it in paragraphs besides
+    try:
+        ms.export(graph, example, file_name=str(model), file_format=file_format)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise WorkError(f"MindSpore {ms.__version__} cannot export this network: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+    if not model.is_file():
+        raise WorkError(f"MindSpore {ms.__version__} wrote no {model.name}")
+    model.chmod(0o644)  # MindSpore makes it 0400
+
+
+def _manifest(model: Path, spec: InputSpec, config: Any, checkpoint: Path, options: ExportOptions) -> Manifest:
+    names, palette = class_names_and_palette(config)
+    content = OmegaConf.to_container(config)
+    assert isinstance(content, dict)
+    return Manifest(
+        model_file=model.name,
+        sha256=file_sha256(model),
+        kind="native" if options.file_format == "MINDIR" else "air",
+        input=spec,
+        output=_output_spec(spec, config, options.outputs),
+        class_names=names,
+        palette=palette,
+        ignore_label=config.dataset.ignore_label,
+        versions={"mindspore": ms.__version__},
+        checkpoint={"file": checkpoint.name, "sha256": file_sha256(checkpoint)},
+        config={str(key): value for key, value in content.items()},
+    )
+
+
+def _output_spec(spec: InputSpec, config: Any, outputs: str) -> OutputSpec:
+    batch, _, height, width = spec.shape
+    model = config.model
+    logits = OutputSpec(
+        "logits",
+        (batch, config.dataset.num_classes, -(-height // 4), -(-width // 4)),
+        "float32",
+        model.align_corners,
+        model.half_pixel_centers and not model.align_corners,
+    )
+    return logits if outputs == "logits" else replace(logits, kind="labels", shape=(batch, height, width), dtype="uint8")
+
+
+def _publish(folder: Path, target: Path) -> list[Path]:
+    """Give the files of a folder their names in another one. Models first: a manifest never speaks of a file that is not there."""
+    files = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".json", path.name))
+    for path in files:
+        path.chmod(0o644)
+        with open(path, "rb") as stream:
+            os.fsync(stream.fileno())
+    for path in files:
+        os.replace(path, target / path.name)
+    return [target / path.name for path in files]

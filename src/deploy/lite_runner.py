@@ -1,0 +1,109 @@
+"""The C++ runner with MindSpore Lite, called on pictures that are in memory."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.deploy.manifest import Manifest
+from src.runtime.entry import WorkError
+
+logger = logging.getLogger("ocrnet")
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD_SCRIPT = ROOT / "ascend310_infer" / "src" / "build.sh"
+RUNNER = ROOT / "ascend310_infer" / "out" / "main"
+_CACHED = "mindspore_lite-2.0.0"  # the folder of scripts/fetch_mindspore_lite.sh
+_BUILD_TOOLS = ("bash", "cmake", "g++")
+_TIMEOUT = 1800  # seconds
+
+
+def find_lite_home() -> Path | None:
+    """Return the unpacked MindSpore Lite: MS_LITE_HOME, or what scripts/fetch_mindspore_lite.sh left in its cache."""
+    given = os.environ.get("MS_LITE_HOME")
+    if given:
+        return Path(given)
+    cache = os.environ.get("OCRNET_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ocrnet"
+    folder = Path(cache) / _CACHED
+    return next((home for home in (folder, folder / "mindspore_lite") if (home / "include").is_dir() and (home / "lib").is_dir()), None)
+
+
+def run_in_cpp(home: Path, model: Path, manifest: Manifest, image: np.ndarray) -> np.ndarray | None:
+    """Return the output of a lowered model that the C++ runner computes on the CPU; None, saying why, where there is no runner.
+
+    Args:
+        home: the unpacked MindSpore Lite.
+        model: the lowered file, with its manifest beside it.
+        manifest: of this or of the native file: input and output.
+        image: the graph's input.
+
+    Raises:
+        WorkError: if the runner cannot be built or fails.
+    """
+    if not _prepare_runner(home, model):
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_samples(folder / "inputs_and_labels", manifest, image)
+        command = [str(RUNNER), "--mindir_path", str(model), "--dataset_path", str(folder / "inputs_and_labels")]
+        command += ["--device_type", "CPU", "--result_path", str(folder / "results"), "--batch", str(len(image))]
+        command += ["--outputs", manifest.output.kind]
+        _call(command, home)
+        outputs = [np.fromfile(folder / "results" / f"{index}.bin", manifest.output.dtype) for index in range(len(image))]
+        try:
+            return np.stack(outputs).reshape(manifest.output.shape)
+        except ValueError:
+            sizes = sorted({output.size for output in outputs})
+            raise WorkError(f"{model.name} in C++ gives outputs of {sizes} values; expected {manifest.output.shape}") from None
+
+
+def _prepare_runner(home: Path, model: Path) -> bool:
+    missing = [tool for tool in _BUILD_TOOLS if shutil.which(tool) is None]
+    if not RUNNER.is_file() and (missing or not BUILD_SCRIPT.is_file()):
+        reason = f"no {' and no '.join(missing)}" if missing else f"no {BUILD_SCRIPT.relative_to(ROOT)}"
+        logger.info("%s was not run in C++: the runner is not built, and there is %s to build it", model.name, reason)
+        return False
+    if not RUNNER.is_file():
+        logger.info("building the C++ runner: bash %s", BUILD_SCRIPT.relative_to(ROOT))
+        _call(["bash", str(BUILD_SCRIPT)], home)
+    return True
+
+
+def _write_samples(folder: Path, manifest: Manifest, image: np.ndarray) -> None:
+    """Write a folder as preprocess.py makes it; the labels, which the runner does not judge by, are all 0."""
+    height, width = image.shape[2:]
+    for part, arrays in (("inputs", image), ("labels", np.zeros((len(image), height, width), np.uint8))):
+        (folder / part).mkdir(parents=True)
+        for index, array in enumerate(arrays):
+            array.tofile(folder / part / f"{index}.bin")
+    samples: list[dict[str, Any]] = [
+        {"name": str(index), "input": f"inputs/{index}.bin", "label": f"labels/{index}.bin", "height": height, "width": width}
+        for index in range(len(image))
+    ]
+    given = manifest.input
+    content = {
+        "format": 1,
+        "input": {"shape": given.shape[1:], "dtype": given.dtype, "color_order": given.color_order, "mean": given.mean, "std": given.std},
+        "num_classes": len(manifest.class_names),
+        "class_names": manifest.class_names,
+        "ignore_label": manifest.ignore_label,
+        "samples": samples,
+    }
+    (folder / "index.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _call(command: list[str], home: Path) -> None:
+    environment = {**os.environ, "MS_LITE_HOME": str(home)}
+    try:
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise WorkError(f"{command[0]} did not end within {_TIMEOUT} seconds") from None
+    if result.returncode != 0:
+        said = (result.stderr.strip() or result.stdout.strip() or "nothing").splitlines()[-1]
+        raise WorkError(f"{' '.join(command[:2])} failed with status {result.returncode}: {said}")

@@ -1,0 +1,104 @@
+"""What a user decides about a model file, checked, and what follows from it and the configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.config.errors import UserError
+from src.data.loader import DATASETS
+from src.deploy.manifest import InputSpec
+
+FORMATS = ("MINDIR", "AIR")
+OUTPUTS = ("logits", "labels")
+INPUTS = ("float32", "uint8")
+MIN_SIDE, MAX_SIDE = 32, 8192  # pixels: the lowest resolution is a 32nd; beyond the latter no device has the memory
+MAX_BATCH = 1024
+
+# Height and width of a data set's pictures: whole pictures are what eval.py shows the network.
+_USUAL_SIZES = {"Cityscapes": (1024, 2048), "CamVid": (360, 480)}
+_SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air"}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a user decides.
+
+    Attributes:
+        target: the model file.
+        file_format: "MINDIR" or "AIR".
+        size_hw: height and width of the graph's input, pixels; None: the configuration's eval.image_size, or the data set's usual size.
+        batch: pictures at once.
+        outputs: "logits" at stride 4, or "labels" at the input's size.
+        input_dtype: "float32", normalised by the caller, or "uint8", normalised in the graph.
+
+    Raises:
+        UserError: if a value makes no sense.
+    """
+
+    target: Path
+    file_format: str = "MINDIR"
+    size_hw: tuple[int, int] | None = None
+    batch: int = 1
+    outputs: str = "logits"
+    input_dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= MAX_BATCH:
+            raise UserError(f"--batch {self.batch}: expected 1..{MAX_BATCH} pictures at once")
+        if self.size_hw is not None:
+            _check_size("--image_size", self.size_hw)
+
+    def input_spec(self, config: Any) -> InputSpec:
+        """Return what the graph takes.
+
+        Raises:
+            UserError: if the configuration's size is too small.
+        """
+        size_hw = self.size_hw or _usual_size(config)
+        data = config.dataset
+        return InputSpec((self.batch, 3, *size_hw), self.input_dtype, data.color_order, tuple(data.mean), tuple(data.std))
+
+
+def model_path(file_name: str, file_format: str) -> Path:
+    """Return the model file of --file_name, which may come with or without its ending.
+
+    Raises:
+        UserError: if it names no file, or its folder cannot be made.
+    """
+    suffix = _SUFFIXES[file_format]
+    path = Path(file_name)
+    if file_name.endswith("/") or not path.name or path.name in (".", "..") or path.is_dir():
+        raise UserError(f"--file_name {file_name}: a folder; give the name of the model in it, such as {path / 'model'}")
+    return path if path.suffix == suffix else path.with_name(path.name + suffix)
+
+
+def class_names_and_palette(config: Any) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
+    """Return names and RGB colours of the configuration's classes; numbers and distinct colours where they are not the data set's."""
+    info, num_classes = DATASETS[config.dataset.name].info, config.dataset.num_classes
+    if num_classes == len(info.class_names):
+        return info.class_names, tuple((int(r), int(g), int(b)) for r, g, b in info.palette)
+    return tuple(f"class {index}" for index in range(num_classes)), tuple(map(_distinct_color, range(num_classes)))
+
+
+def _distinct_color(index: int) -> tuple[int, int, int]:
+    """Return a colour of its own for each of 256 classes, black for the first. Source: the color map of the PASCAL VOC devkit."""
+    bits = np.unpackbits(np.uint8([[index]]), axis=1)[0][::-1]  # least significant first
+    red, green, blue = (int(sum(int(bits[3 * i + channel]) << (7 - i) for i in range(3) if 3 * i + channel < 8)) for channel in range(3))
+    return red, green, blue
+
+
+def _usual_size(config: Any) -> tuple[int, int]:
+    if config.eval.image_size:
+        height, width = config.eval.image_size
+        _check_size("eval.image_size", (height, width))
+        return height, width
+    if config.dataset.name not in _USUAL_SIZES:
+        raise UserError(f"--image_size H W is needed: {config.dataset.name} has no usual size")
+    return _USUAL_SIZES[config.dataset.name]
+
+
+def _check_size(source: str, size_hw: tuple[int, int]) -> None:
+    if not (MIN_SIDE <= min(size_hw) and max(size_hw) <= MAX_SIDE):
+        raise UserError(f"{source} {size_hw[0]} {size_hw[1]}: height and width must lie between {MIN_SIDE} and {MAX_SIDE} pixels")
