@@ -67,7 +67,7 @@ clear_results() {
   if [ -d "$results" ] && [ ! -e "$results/$MARK" ] && [ ! -e "$results/result.json" ]; then
     stranger="$(find "$results" -mindepth 1 -print -quit)"
   elif [ -d "$results" ]; then
-    stranger="$(find "$results" -mindepth 1 ! \( -type f \( -name '*.bin' -o -name '*.png' -o -name '*.json' -o -name '.*' \) \) -print -quit)"
+    stranger="$(find "$results" -mindepth 1 ! \( -type f \( -name '*.bin' -o -name '*.png' -o -name '*.json' -o -name '*.tmp' -o -name '.*' \) \) -print -quit)"
   fi
   [ -z "${stranger:-}" ] || fail "$stranger is not from an earlier call; choose another folder by OUTPUT_PATH"
   mkdir -p -- "$results" || fail "$results cannot be made"
