@@ -69,7 +69,7 @@ def _from_json(path: Path, index: SampleIndex) -> Results:
         sizes = {entry["name"]: (int(entry["height"]), int(entry["width"])) for entry in content["samples"]}
         files = {entry["name"]: path.parent / _plain_name(entry["file"]) for entry in content["samples"]}
         rule = ResizeRule(bool(output["align_corners"]), bool(output["half_pixel_centers"]))
-        logits_shape = _logits_shape(output["shape"]) if output["kind"] == "logits" else None
+        logits_shape = _logits_shape(output["shape"], num_classes) if output["kind"] == "logits" else None
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no result of the runner, or a damaged one ({error!r}); run it again") from None
     if skipped:
@@ -189,8 +189,10 @@ def _argmax_at_size(rule: ResizeRule) -> Callable[[np.ndarray, tuple[int, int]],
     return lambda logits, size_hw: resize(Tensor(logits), size_hw).asnumpy()[0].argmax(axis=0).astype(np.uint8)
 
 
-def _logits_shape(shape: Any) -> tuple[int, int, int]:
+def _logits_shape(shape: Any, num_classes: int) -> tuple[int, int, int]:
     channels, height, width = (int(side) for side in shape)
+    if channels != num_classes:
+        raise ValueError(f"logits of {channels} classes, not {num_classes}")
     if min(channels, height, width) < 1:
         raise ValueError(f"logits of shape {shape}")
     return channels, height, width

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import export
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
 from PIL import Image
 
+import export
 from src.config.loading import save_config
 from src.data.loader import build_dataset, iterate_eval
 from src.engine.evaluator import evaluate
