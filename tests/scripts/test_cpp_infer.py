@@ -84,7 +84,7 @@ def balance_classes(network: Any, predictor: Predictor, image: np.ndarray) -> No
 
 
 def run(command: list[str], folder: Path) -> str:
-    # -u: the output folder of whoever runs the tests is not ours.
+    # The output folder of whoever runs the tests is not ours.
     environment = {name: value for name, value in os.environ.items() if name != "OUTPUT_PATH"}
     environment.update(OCRNET_VENV=sys.prefix, THREADS="1")
     folder.mkdir(exist_ok=True)
