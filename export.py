@@ -17,7 +17,7 @@ from pathlib import Path
 from src.checkpoint.run_folder import check_weight_file, config_for_checkpoint
 from src.config import UserError, load_config
 from src.config.facts import report_facts
-from src.runtime.entry import build_parser, run, split_arguments
+from src.runtime.entry import build_parser, restore_interrupt, run, split_arguments
 from src.runtime.environment import prepare_environment
 
 FLAGS = {"device": ("device_target", "device_id")}
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size_hw = tuple(arguments.image_size) if arguments.image_size else None
     options = ExportOptions(target, arguments.file_format, size_hw, arguments.batch, arguments.outputs, arguments.input)
     logger = setup_logging()
+    restore_interrupt()
     logger.info("configuration: %s; %s", source, setup_runtime(config))
     report_facts(config, logger)
     for path in export_weights(config, checkpoint, options):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from omegaconf import OmegaConf
 
 from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
+from src.deploy.lite_runner import find_lite_home
 from src.deploy.lowering import lower_file
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, file_sha256
 from src.deploy.model_graph import Labels, ModelGraph, Normalize
@@ -41,11 +43,12 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         MINDIR: model, manifest, lowered model, its manifest. AIR: model and manifest.
 
     Raises:
-        UserError: if the weights do not fit, the folder cannot be written, or AIR is asked for without an Ascend back end.
+        UserError: if the weights do not fit, the folder cannot be written, AIR is asked for without an Ascend back end, or MS_LITE_HOME
+            is no folder.
         WorkError: if a model file does not compute what the checkpoint's network does.
     """
     _check_format(options.file_format, config.device_target)
-    spec = options.input_spec(config)
+    spec, lite_home = options.input_spec(config), find_lite_home()
     network = assemble_network(config)
     load_weights(network, checkpoint, complete=True, flag="--checkpoint_file")
     graph = _graph(network, spec, config, options.outputs)
@@ -57,7 +60,7 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         if options.file_format == "MINDIR":
             lowered = model.with_name(f"{model.stem}{LITE_SUFFIX}{model.suffix}")
             lower_file(model, lowered)
-            verify(graph, model, lowered, manifest)
+            verify(graph, model, lowered, manifest, lite_home)
         return _publish(folder, options.target.parent)
 
 
@@ -94,14 +97,15 @@ def _write(graph: ModelGraph, spec: InputSpec, model: Path, file_format: str) ->
     example = Tensor(np.zeros(spec.shape, spec.dtype))
     logging.disable(logging.CRITICAL)  # what goes wrong is raised; MindSpore says it in paragraphs besides
     try:
-        ms.export(graph, example, file_name=str(model), file_format=file_format)
+        # Elsewhere, under a plain name: ms.export of 2.8.0 refuses paths with spaces or letters beyond ASCII.
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / f"model{model.suffix}"
+            ms.export(graph, example, file_name=str(written), file_format=file_format)
+            shutil.move(written, model)
     except (RuntimeError, ValueError, TypeError) as error:
         raise WorkError(f"MindSpore {ms.__version__} cannot export this network: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
-    if not model.is_file():
-        raise WorkError(f"MindSpore {ms.__version__} wrote no {model.name}")
-    model.chmod(0o644)  # MindSpore makes it 0400
 
 
 def _manifest(model: Path, spec: InputSpec, config: Any, checkpoint: Path, options: ExportOptions) -> Manifest:
@@ -140,7 +144,7 @@ def _publish(folder: Path, target: Path) -> list[Path]:
     """Give the files of a folder their names in another one. Models first: a manifest never speaks of a file that is not there."""
     files = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".json", path.name))
     for path in files:
-        path.chmod(0o644)
+        path.chmod(0o644)  # ms.export makes it 0400
         with open(path, "rb") as stream:
             os.fsync(stream.fileno())
     for path in files:

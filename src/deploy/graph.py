@@ -86,7 +86,7 @@ def read_graph(model: ModelProto) -> Graph:
     """
     proto = model.graph
     if len(proto.output) != 1 or model.functions:
-        raise ValueError(f"{len(proto.output)} outputs and {len(model.functions)} functions; expected one output and none")
+        raise ValueError(f"{len(proto.output)} outputs and {len(model.functions)} inner functions; expected one and none")
     primitives = {primitive.name: primitive for primitive in model.primitives}
     constants = {node.output[0]: value_of(node.attribute[0]) for node in proto.node if node.op_type == CONSTANT}
     names: dict[str, str] = {}  # of what computes nothing -> of what it passes on
@@ -98,8 +98,11 @@ def read_graph(model: ModelProto) -> Graph:
         elif read.op != _ORDER_ONLY:
             nodes[read.output] = read
     output = proto.output[0]
+    result = names.get(output.name, output.name)
+    if result in nodes and nodes[result].op == "MakeTuple":
+        raise ValueError(f"{len(nodes[result].inputs)} outputs; expected one")
     parameters = {parameter.name: parameter for parameter in proto.parameter}
-    return Graph(proto.name, list(proto.input), output, names.get(output.name, output.name), nodes, parameters, constants)
+    return Graph(proto.name, list(proto.input), output, result, nodes, parameters, constants)
 
 
 def _computing(proto: GraphProto) -> Iterator[NodeProto]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from src.config.errors import UserError
 from src.deploy.manifest import Manifest
 from src.runtime.entry import WorkError
 
@@ -25,9 +26,15 @@ _TIMEOUT = 1800  # seconds
 
 
 def find_lite_home() -> Path | None:
-    """Return the unpacked MindSpore Lite: MS_LITE_HOME, or what scripts/fetch_mindspore_lite.sh left in its cache."""
+    """Return the unpacked MindSpore Lite: MS_LITE_HOME, or what scripts/fetch_mindspore_lite.sh left in its cache; None: neither.
+
+    Raises:
+        UserError: if MS_LITE_HOME is no folder.
+    """
     given = os.environ.get("MS_LITE_HOME")
     if given:
+        if not Path(given).is_dir():
+            raise UserError(f"MS_LITE_HOME {given}: no such folder; give the unpacked MindSpore Lite, or unset it")
         return Path(given)
     cache = os.environ.get("OCRNET_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ocrnet"
     folder = Path(cache) / _CACHED
@@ -44,7 +51,7 @@ def run_in_cpp(home: Path, model: Path, manifest: Manifest, image: np.ndarray) -
         image: the graph's input.
 
     Raises:
-        WorkError: if the runner cannot be built or fails.
+        WorkError: if the runner fails.
     """
     if not _prepare_runner(home, model):
         return None
@@ -71,7 +78,11 @@ def _prepare_runner(home: Path, model: Path) -> bool:
         return False
     if not RUNNER.is_file():
         logger.info("building the C++ runner: bash %s", BUILD_SCRIPT.relative_to(ROOT))
-        _call(["bash", str(BUILD_SCRIPT)], home)
+        try:
+            _call(["bash", str(BUILD_SCRIPT)], home)
+        except WorkError as error:  # a library that is missing here says nothing of the model
+            logger.warning("warning: %s was not run in C++: %s", model.name, error)
+            return False
     return True
 
 

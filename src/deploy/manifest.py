@@ -11,6 +11,7 @@ from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 
 FORMAT = 1
+KINDS = ("native", "lite2", "air")
 READ_BLOCK = 1 << 20  # bytes
 
 
@@ -59,7 +60,7 @@ class Manifest:
     Attributes:
         model_file: name of the model file, which lies in the same folder.
         sha256: of the model file, hexadecimal.
-        kind: "native" (MindSpore, and MindSpore Lite of its generation) or "lite2" (lowered for MindSpore Lite 2.0.0).
+        kind: "native" (MindSpore, and MindSpore Lite of its generation), "lite2" (lowered for MindSpore Lite 2.0.0) or "air" (Ascend).
         input: what the graph takes.
         output: what it gives.
         class_names: K names, in the order of the classes.
@@ -123,7 +124,9 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path}: no manifest of format {FORMAT}; export the model anew")
     try:
-        return _from_json(content)
+        manifest = _from_json(content)
+        _check(manifest)
+        return manifest
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: a manifest that lacks something or holds a wrong value ({error}); export the model anew") from None
 
@@ -135,6 +138,30 @@ def file_sha256(path: Path) -> str:
         while block := stream.read(READ_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _check(manifest: Manifest) -> None:
+    """Refuse what no export writes.
+
+    Raises:
+        ValueError: naming it.
+        TypeError: if a value is of another type.
+    """
+    choices = {
+        "model.kind": (manifest.kind, KINDS),
+        "input.dtype": (manifest.input.dtype, ("float32", "uint8")),
+        "input.color_order": (manifest.input.color_order, ("RGB", "BGR")),
+        "output.kind and dtype": ((manifest.output.kind, manifest.output.dtype), (("logits", "float32"), ("labels", "uint8"))),
+        "dimensions of input.shape": (len(manifest.input.shape), (4,)),
+        "dimensions of output.shape": (len(manifest.output.shape), (4,) if manifest.output.kind == "logits" else (3,)),
+        "channels": (manifest.input.shape[1:2], ((3,),)),
+        "numbers of input.mean and input.std": ((len(manifest.input.mean), len(manifest.input.std)), ((3, 3),)),
+        "colours of classes.palette": (len(manifest.palette), (len(manifest.class_names),)),
+        "smallest side of a shape": (min(*manifest.input.shape, *manifest.output.shape, 1), (1,)),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ValueError(f"{name}: {value!r}")
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from src.config.errors import UserError
 from src.data.loader import DATASETS
 from src.deploy.manifest import InputSpec
@@ -84,9 +82,10 @@ def class_names_and_palette(config: Any) -> tuple[tuple[str, ...], tuple[tuple[i
 
 def _distinct_color(index: int) -> tuple[int, int, int]:
     """Return a colour of its own for each of 256 classes, black for the first. Source: the color map of the PASCAL VOC devkit."""
-    bits = np.unpackbits(np.uint8([[index]]), axis=1)[0][::-1]  # least significant first
-    red, green, blue = (int(sum(int(bits[3 * i + channel]) << (7 - i) for i in range(3) if 3 * i + channel < 8)) for channel in range(3))
-    return red, green, blue
+    color = [0, 0, 0]
+    for bit in range(8):
+        color[bit % 3] |= ((index >> bit) & 1) << (7 - bit // 3)
+    return color[0], color[1], color[2]
 
 
 def _usual_size(config: Any) -> tuple[int, int]:

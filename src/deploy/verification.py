@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.data.transforms import normalize
-from src.deploy.lite_runner import find_lite_home, run_in_cpp
+from src.deploy.lite_runner import run_in_cpp
 from src.deploy.manifest import InputSpec, Manifest
 from src.runtime.entry import WorkError
 
@@ -57,7 +57,7 @@ def compare(expected: np.ndarray, given: np.ndarray) -> Comparison:
     return Comparison(float((expected.argmax(1) == given.argmax(1)).mean()), difference)
 
 
-def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest) -> None:
+def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest, lite_home: Path | None) -> None:
     """Run both model files on a picture, and say how far they are from the network.
 
     The lowered one runs in C++ where MindSpore Lite and the runner are at hand.
@@ -67,6 +67,7 @@ def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest) -> 
         model: the native file.
         lowered: the lowered file, with its manifest beside it.
         manifest: of the native file.
+        lite_home: the unpacked MindSpore Lite; None: there is none.
 
     Raises:
         WorkError: if one of them differs.
@@ -74,13 +75,12 @@ def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest) -> 
     image = example_image(manifest.input)
     expected = _run_network(network, image)
     _judge("in Python", model, compare(expected, _run_native(model, image)))
-    home = find_lite_home()
-    if home is None:
+    if lite_home is None:
         logger.info(
             "%s was not run in C++: no MindSpore Lite here; bash scripts/fetch_mindspore_lite.sh gets it, or set MS_LITE_HOME", lowered.name
         )
         return
-    given = run_in_cpp(home, lowered, manifest, image)
+    given = run_in_cpp(lite_home, lowered, manifest, image)
     if given is not None:
         _judge("in C++", lowered, compare(expected, given))
 
