@@ -74,7 +74,7 @@ say "types"
 say "shell scripts"
 "$VENV/bin/shellcheck" --external-sources scripts/*.sh scripts/lib/*.sh ascend310_infer/src/*.sh .ci/run
 say "C++: formatting, ctest as it is and under AddressSanitizer and UBSan, the runner"
-find ascend310_infer \( -name '*.cc' -o -name '*.h' \) -exec "$VENV/bin/clang-format" --dry-run -Werror {} +
+"$VENV/bin/clang-format" --dry-run -Werror ascend310_infer/inc/*.h ascend310_infer/src/*.cc ascend310_infer/tests/*.{cc,h}
 wait_aside test_cpp "$test_cpp_pid"
 grep 'tests passed' build/test_cpp.log
 wait_aside build_runner "$build_runner_pid"

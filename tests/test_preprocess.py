@@ -94,7 +94,8 @@ def test_flags_that_contradict_the_manifest(data, manifest, tmp_path, capsys):
 
 def test_a_model_of_other_classes(data, manifest, tmp_path, capsys):
     content = json.loads(manifest.read_text())
-    content["classes"]["names"] = ["road", "sky"]
+    content["classes"].update(names=["road", "sky"], palette=[[0, 0, 0], [9, 9, 9]])
+    content["output"]["shape"][1] = 2
     manifest.write_text(json.dumps(content))
     line = refused(capsys, tmp_path / "out", "--data_path", data, "--manifest", manifest)
     assert "tells 2 classes apart (road ...), which are not those of CamVid" in line
