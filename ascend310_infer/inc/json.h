@@ -53,7 +53,8 @@ class Json {
   std::map<std::string, Json> members_;
 };
 
-// Returns the string as a JSON literal with its quotes. The string must be UTF-8.
+// Returns the string as a JSON literal with its quotes; in a string that is not UTF-8, '?' stands for what is not
+// ASCII.
 std::string JsonQuoted(const std::string& text);
 
 // Returns whether the bytes are UTF-8 (no surrogates, no overlong forms).

@@ -314,6 +314,7 @@ Status Json::GetArray(const std::string& key, const Json** out) const {
 }
 
 std::string JsonQuoted(const std::string& text) {
+  const bool is_utf8 = IsUtf8(text);
   std::string quoted = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') {
@@ -323,6 +324,8 @@ std::string JsonQuoted(const std::string& text) {
       char escape[8];
       std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned>(c));
       quoted += escape;
+    } else if (!is_utf8 && static_cast<unsigned char>(c) >= 0x80) {
+      quoted += '?';
     } else {
       quoted += c;
     }

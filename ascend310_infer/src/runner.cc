@@ -21,6 +21,8 @@
 namespace ocrnet {
 namespace {
 
+constexpr auto kProgressInterval = std::chrono::seconds(30);
+
 // Everything that is settled before the model is loaded.
 struct Job {
   Manifest manifest;
@@ -128,6 +130,26 @@ class SampleReader {
   Preprocessor preprocessor_;
 };
 
+// Says now and then how far a long run has come.
+class Progress {
+ public:
+  explicit Progress(size_t num_samples) : num_samples_(num_samples) {}
+
+  void Add() {
+    ++num_done_;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < kProgressInterval || num_done_ == num_samples_) return;
+    last_ = now;
+    Log("progress", std::to_string(num_done_) + " of " + std::to_string(num_samples_));
+    std::fflush(stdout);
+  }
+
+ private:
+  const size_t num_samples_;
+  size_t num_done_ = 0;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
 // The writing stage: logits as they are, or labels at the answer's size as binaries or masks.
 class ResultWriter {
  public:
@@ -188,10 +210,12 @@ void LogEnd(const Options& options, const Job& job, const PipelineReport& report
 Status RunJob(const Options& options, const Job& job, Engine* engine, PipelineReport* report) {
   SampleReader reader(job);
   ResultWriter writer(job, options.result_path);
+  Progress progress(job.dataset.samples.size());
   Stages stages;
   stages.read = [&reader](size_t index, void* sample, AnswerSize* size) { return reader.Read(index, sample, size); };
   stages.infer = [engine](const void* input, void* output) { return engine->Run(input, output); };
-  stages.write = [&writer](size_t index, const void* output, AnswerSize size) {
+  stages.write = [&writer, &progress](size_t index, const void* output, AnswerSize size) {
+    progress.Add();
     return writer.Write(index, output, size);
   };
   PipelineOptions pipeline;

@@ -128,6 +128,7 @@ TEST(Json, Strings) {
   CHECK_EQUAL(ParsedString(R"("\u0041\u00e9\u20AC\ud83d\ude00")"), "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
   CHECK_EQUAL(ParsedString("\"\xc3\xa9\""), "\xc3\xa9");
   CHECK_EQUAL(ParsedString(ocrnet::JsonQuoted("a\"b\\c\n\x01")), "a\"b\\c\n\x01");
+  CHECK_EQUAL(ocrnet::JsonQuoted("a\xff\xc3\xa9"), "\"a???\"");
 }
 
 TEST(Json, Refusals) {

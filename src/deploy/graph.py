@@ -1,15 +1,13 @@
 """The graph of a MindIR file as nodes with Python values, and back."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mindspore.train.mind_ir_pb2 import AttributeProto, GraphProto, ModelProto, NodeProto, PrimitiveProto, TensorProto, ValueInfoProto
+from mindspore.train.mind_ir_pb2 import AttributeProto, ModelProto, NodeProto, PrimitiveProto, TensorProto, ValueInfoProto
 
 from src.deploy.mindir import CONSTANT, REFERENCE, attributes_of, value_of
 
 _PRIMITIVE = 1  # prim_type: attributes lie in the primitive
-_OF_INPUTS = 2  # prim_type: they are constant inputs of each node
 
 # What keeps the order of side effects and names parameters: nothing that computes.
 _FIRST_INPUT = ("Load", "Depend")
@@ -91,7 +89,7 @@ def read_graph(model: ModelProto) -> Graph:
     constants = {node.output[0]: value_of(node.attribute[0]) for node in proto.node if node.op_type == CONSTANT}
     names: dict[str, str] = {}  # of what computes nothing -> of what it passes on
     nodes: dict[str, Node] = {}
-    for node in _computing(proto):
+    for node in (node for node in proto.node if node.op_type != CONSTANT):
         read = _read_node(node, primitives, names)
         if read.op in _FIRST_INPUT:
             names[read.output] = read.inputs[0]
@@ -103,10 +101,6 @@ def read_graph(model: ModelProto) -> Graph:
         raise ValueError(f"{len(nodes[result].inputs)} outputs; expected one")
     parameters = {parameter.name: parameter for parameter in proto.parameter}
     return Graph(proto.name, list(proto.input), output, result, nodes, parameters, constants)
-
-
-def _computing(proto: GraphProto) -> Iterator[NodeProto]:
-    return (node for node in proto.node if node.op_type != CONSTANT)
 
 
 def _read_node(node: NodeProto, primitives: dict[str, PrimitiveProto], names: dict[str, str]) -> Node:

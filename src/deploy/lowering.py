@@ -48,7 +48,7 @@ def _lower(node: Node, graph: Graph) -> Node:
     operator = OPERATORS.get(node.op)
     if operator is None:
         where = f" in {node.domain}" if node.domain else ""
-        raise UserError(f"operator {node.op}{where}: not in the table of operators for MindSpore Lite 2.0.0 ({', '.join(OPERATORS)})")
+        raise ValueError(f"operator {node.op}{where}: not in the table, which has {', '.join(OPERATORS)}")
     num_inputs = len(node.inputs) - len(operator.settings)
     settings = {name: graph.constants[source] for name, source in zip(operator.settings, node.inputs[num_inputs:], strict=True)}
     attributes = {name: value for name, value in node.attributes.items() if name not in _NAMES_OF}

@@ -64,7 +64,11 @@ def value_of(attribute: AttributeProto) -> Any:
 
 
 def attribute_of(name: str, value: Any) -> AttributeProto:
-    """Return the attribute of a name with a bool, int, float, str, or a sequence of ints or strings."""
+    """Return the attribute of a name with a bool, int, float, str, or a sequence of ints or strings.
+
+    Raises:
+        ValueError: if it is something else.
+    """
     if isinstance(value, tuple | list):
         items = [AttributeProto(type="STRING", strings=[item.encode()]) if isinstance(item, str) else _integer(item) for item in value]
         return AttributeProto(name=name, type="LIST", values=items)
@@ -74,7 +78,9 @@ def attribute_of(name: str, value: Any) -> AttributeProto:
         return AttributeProto(name=name, type="INT64", i=value)
     if isinstance(value, float):
         return AttributeProto(name=name, type="FLOAT", f=value)
-    return AttributeProto(name=name, type="STRING", s=value.encode())
+    if isinstance(value, str):
+        return AttributeProto(name=name, type="STRING", s=value.encode())
+    raise ValueError(f"{name} is {value!r}")
 
 
 def _integer(value: int) -> AttributeProto:

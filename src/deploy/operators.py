@@ -1,6 +1,6 @@
 """The operators that the networks need, and how MindSpore Lite 2.0.0 knows each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,17 +34,32 @@ def _sum_attributes(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"keep_dims": settings["keep_dims"]}
 
 
-def _resize_attributes(settings: Mapping[str, Any], method: int) -> dict[str, Any]:
-    """Return the attributes of the general Resize: the older ResizeBilinear ignores half_pixel_centers."""
-    height, width = settings["size"]
+def _bilinear(settings: Mapping[str, Any]) -> dict[str, Any]:
     aligned, half_pixel = settings["align_corners"], settings["half_pixel_centers"]
+    return _resize(settings["size"], method=0, transform=1 if aligned else 2 if half_pixel else 0)
+
+
+def _nearest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    if settings["align_corners"] or settings["half_pixel_centers"]:
+        raise ValueError("nearest-neighbour resizing with align_corners or half_pixel_centers")
+    return _resize(settings["size"], method=1, transform=0)
+
+
+def _resize(size_hw: Sequence[int], method: int, transform: int) -> dict[str, Any]:
+    """Return the attributes of the general Resize; the older ResizeBilinear ignores half_pixel_centers.
+
+    Args:
+        size_hw: height and width of the output.
+        method: 0 bilinear, 1 nearest.
+        transform: from output to input positions: 0 by upper left corners, 1 align_corners, 2 half_pixel_centers.
+    """
     return {
         "format": 0,
         "method": method,
-        "new_height": height,
-        "new_width": width,
+        "new_height": size_hw[0],
+        "new_width": size_hw[1],
         "preserve_aspect_ratio": False,
-        "coordinate_transform_mode": 1 if aligned else 2 if half_pixel else 0,
+        "coordinate_transform_mode": transform,
         "cubic_coeff": -0.75,
         "exclude_outside": 0,
         "extrapolation_value": 0.0,
@@ -52,7 +67,7 @@ def _resize_attributes(settings: Mapping[str, Any], method: int) -> dict[str, An
     }
 
 
-_RESIZE = ("size", "align_corners", "half_pixel_centers")
+_RESIZING = ("size", "align_corners", "half_pixel_centers")
 OPERATORS: dict[str, Operator] = {
     "Add": Operator("Add", ("x", "y")),
     "Argmax": Operator("Argmax", ("x",), ("axis", "output_type")),
@@ -75,8 +90,8 @@ OPERATORS: dict[str, Operator] = {
     "Mul": Operator("Mul", ("x", "y")),
     "ReLU": Operator("ReLU", ("x",)),
     "Reshape": Operator("Reshape", ("x", "shape")),
-    "ResizeBilinearV2": Operator("Resize", ("x",), _RESIZE, lambda settings: _resize_attributes(settings, 0)),
-    "ResizeNearestNeighborV2": Operator("Resize", ("x",), _RESIZE, lambda settings: _resize_attributes(settings, 1)),
+    "ResizeBilinearV2": Operator("Resize", ("x",), _RESIZING, _bilinear),
+    "ResizeNearestNeighborV2": Operator("Resize", ("x",), _RESIZING, _nearest),
     "Softmax": Operator("Softmax", ("x",), ("axis",)),
     "SumExt": Operator("ReduceSum", ("x", "axis"), ("keep_dims", "dtype"), _sum_attributes),
     "TupleGetItem": Operator("TupleGetItem", ("x", "index")),

@@ -144,7 +144,7 @@ def test_batch_norms_that_cannot_be_folded_stay(tmp_path: Path, pynative: None) 
     assert np.allclose(lite_interpreter.compute(lowered, image), cell(Tensor(image)).asnumpy(), atol=1e-5)
 
 
-def test_attributes_that_lite_takes_other_names_for(tmp_path: Path) -> None:
+def test_attributes_that_lite_takes_other_names_for() -> None:
     """Source: MindSpore Lite 2.0.0's Resize: coordinate_transform_mode 0 asymmetric, 1 align corners, 2 half pixel; method 1 nearest."""
     modes = {(True, False): 1, (False, True): 2, (False, False): 0}
     for (aligned, half_pixel), mode in modes.items():
@@ -153,12 +153,21 @@ def test_attributes_that_lite_takes_other_names_for(tmp_path: Path) -> None:
         assert sizes == (0, 5, 7, mode)
     nearest = OPERATORS["ResizeNearestNeighborV2"].translate({"size": (5, 7), "align_corners": False, "half_pixel_centers": False})
     assert (nearest["method"], nearest["coordinate_transform_mode"]) == (1, 0)
+    with pytest.raises(ValueError, match="nearest-neighbour"):
+        OPERATORS["ResizeNearestNeighborV2"].translate({"size": (5, 7), "align_corners": True, "half_pixel_centers": False})
+    with pytest.raises(ValueError, match="another type"):
+        OPERATORS["SumExt"].translate({"keep_dims": True, "dtype": 43})
     assert OPERATORS["BiasAdd"].translate({"format": 0}) == {"format": "NCHW"}
 
 
 class Unknown(nn.Cell):
     def construct(self, x: Tensor) -> Tensor:
         return ops.tanh(x)
+
+
+class SumOfAll(nn.Cell):
+    def construct(self, x: Tensor) -> Tensor:
+        return x.sum()
 
 
 class TwoOutputs(nn.Cell):
@@ -191,6 +200,7 @@ def test_what_cannot_be_lowered_is_named_in_one_line(tmp_path: Path, capsys: pyt
         damage(tmp_path / name)
     cases = {
         "operator Tanh": export(Unknown(), tmp_path / "unknown.mindir", image),
+        "is None": export(SumOfAll(), tmp_path / "sum.mindir", image),
         "2 outputs": export(TwoOutputs(), tmp_path / "two.mindir", image),
         "nothing to lower": tmp_path / "deep" / "low.mindir",
         "no such file": tmp_path / "absent.mindir",
