@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Summary: train a small OCRNet on the CPU, evaluate it and paint its pictures, from nothing, within ten minutes.
+# Summary: train a small OCRNet on the CPU, evaluate it, paint its pictures, export it and run it in C++, from nothing, within ten minutes.
 #
 # Usage: bash scripts/quickstart.sh [--data_path DIR] [--output_path DIR]
 #   --data_path DIR    a Cityscapes or CamVid folder; without it, synthetic street scenes are made in data/synthetic
 #   --output_path DIR  where the results go (default: outputs/quickstart, or outputs/quickstart_NAME for a data folder)
 #
-# A second call reuses what is there: the environment, the pictures and the training; one that was interrupted goes on where it stopped.
+# A second call reuses what is there: the environment, the pictures, the training and the exported model; one that was interrupted goes on
+# where it stopped. C++ needs cmake, a compiler, and Linux on x86-64 or MS_LITE_HOME; without them it is left out.
 #
 # Environment:
 #   OCRNET_VENV  virtual environment, made when absent (default: .venv)
 #   PYTHON       interpreter to make it with (default: python3)
+#   MS_LITE_HOME, OCRNET_CACHE  MindSpore Lite to use, or where to keep the fetched one (scripts/fetch_mindspore_lite.sh --help)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -31,8 +33,10 @@ done
 
 # What fits ten minutes on two cores, for each kind of data.
 recipe=(--config demo)
+export_size=() # where the configuration does not tell it
 if [ -z "$data_path" ]; then
   name=synthetic
+  export_size=(--image_size 256 512)
 elif [ -d "$data_path/leftImg8bit" ]; then
   name=cityscapes
   recipe+=(train.base_size=512 "eval.image_size=[256,512]" eval.num_samples=100 "train.num_samples=400")
@@ -74,4 +78,22 @@ fi
 
 say "evaluating the best weights on the validation pictures"
 "$python" eval.py --checkpoint_path "$output_path/best.ckpt" --data_path "$data_path"
+
+model="$output_path/deploy/model.mindir"
+if [ "$model" -nt "$output_path/best.ckpt" ]; then
+  say "$model is there already"
+else
+  say "exporting the best weights"
+  "$python" export.py --checkpoint_file "$output_path/best.ckpt" --file_name "$model" --file_format MINDIR --device_target CPU "${export_size[@]}"
+fi
+
+lacking="$(missing_for_cpp)"
+[ -n "${MS_LITE_HOME:-}" ] || [ "$(uname -sm)" = "Linux x86_64" ] || lacking="MS_LITE_HOME, the MindSpore Lite for $(uname -sm)"
+if [ -n "$lacking" ]; then
+  say "not run in C++: this needs $lacking; then: OUTPUT_PATH=$output_path/deploy bash scripts/run_cpp_infer.sh $model $data_path CPU"
+else
+  OUTPUT_PATH="$output_path/deploy" bash scripts/run_cpp_infer.sh "$model" "$data_path" CPU
+  in_python="$(sed -n 's/^ *"miou": \([0-9.e-]*\),*$/\1/p' "$output_path/eval.json")"
+  say "mIoU: in Python $in_python, in C++ $(sed -n 's/^miou: //p' "$output_path/deploy/acc.log")"
+fi
 say "pictures: $output_path/eval/  curves: $output_path/curves.png  numbers: $output_path/eval.json"

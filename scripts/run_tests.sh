@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Summary: install what the tests need and run every check: lint, types, shell scripts, Python tests.
+# Summary: install what the tests need and run every check: lint, types, shell scripts, C++ (formatting, ctest, sanitizers), Python tests.
 #
 # Usage: bash scripts/run_tests.sh [PYTEST_ARGUMENT ...]
 #   Arguments go to pytest; without any, everything runs.
@@ -9,6 +9,7 @@
 #   PYTHON       interpreter to make it with (default: python3)
 #   OCRNET_REFERENCES  folder for mmsegmentation, timm and PaddleSeg, installed when absent (default: references in the virtual
 #                environment; 0.9 GB); "none" leaves them out, and the tests that compare with them are skipped
+#   OCRNET_CACHE, MS_LITE_HOME  where MindSpore Lite is kept when fetched, or another one to use (scripts/fetch_mindspore_lite.sh --help)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -17,8 +18,47 @@ case "${1:-}" in
   -h | --help) print_help "$0"; exit 0 ;;
 esac
 
+# C++ pictures are read by libpng and libjpeg, whose headers a bare machine lacks.
+prepare_cpp() {
+  local lacking
+  lacking="$(missing_for_cpp)"
+  [ -z "$lacking" ] || fail "the C++ checks need $lacking (on Debian: apt-get install cmake g++ make libpng-dev libjpeg-dev)"
+  if ! printf '#include <stdio.h>\n#include <png.h>\n#include <jpeglib.h>\n' | c++ -E -x c++ - >/dev/null 2>&1; then
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+      say "installing libpng-dev and libjpeg-dev"
+      { apt-get update && apt-get install --yes --no-install-recommends libpng-dev libjpeg-dev; } >/dev/null \
+        || say "they cannot be installed: the C++ tests of PNG and JPEG are left out"
+    else
+      say "no headers of libpng and libjpeg: the C++ tests of PNG and JPEG are left out (on Debian: apt-get install libpng-dev libjpeg-dev)"
+    fi
+  fi
+}
+
+# Build the C++ parts that need no SDK and run their tests, as they are and under AddressSanitizer and UBSan.
+test_cpp() {
+  bash "$ROOT/ascend310_infer/src/build.sh" --tests && bash "$ROOT/ascend310_infer/src/build.sh" --tests -DOCRNET_SANITIZE=ON
+}
+
+# Get MindSpore Lite and build the runner, which the end-to-end test uses.
+build_runner() {
+  MS_LITE_HOME="${MS_LITE_HOME:-$(bash "$ROOT/scripts/fetch_mindspore_lite.sh")}" || return 1
+  MS_LITE_HOME="$MS_LITE_HOME" bash "$ROOT/ascend310_infer/src/build.sh"
+}
+
+# Start a function beside what follows, which leaves a core idle. $1: function; its output goes to build/$1.log.
+start_aside() { "$1" >"build/$1.log" 2>&1 & }
+
+# Wait for such a function; where it failed, show what it said and leave. $1: function. $2: its process.
+wait_aside() { wait "$2" || { cat "build/$1.log" >&2; printf '%s failed; what it says is above\n' "$1" >&2; exit 1; }; }
+
 cd "$ROOT"
+mkdir -p build
+prepare_cpp
+start_aside test_cpp
+test_cpp_pid=$!
 prepare_venv requirements-dev.txt
+start_aside build_runner
+build_runner_pid=$!
 if [ "${OCRNET_REFERENCES:-}" != none ]; then
   OCRNET_REFERENCES="$(realpath -m -- "${OCRNET_REFERENCES:-$VENV/references}")"
   install_aside requirements-references.txt "$OCRNET_REFERENCES"
@@ -32,6 +72,11 @@ say "lint"
 say "types"
 "$VENV/bin/mypy"
 say "shell scripts"
-"$VENV/bin/shellcheck" --external-sources scripts/*.sh scripts/lib/*.sh .ci/run
+"$VENV/bin/shellcheck" --external-sources scripts/*.sh scripts/lib/*.sh ascend310_infer/src/*.sh .ci/run
+say "C++: formatting, ctest as it is and under AddressSanitizer and UBSan, the runner"
+"$VENV/bin/clang-format" --dry-run -Werror ascend310_infer/inc/*.h ascend310_infer/src/*.cc ascend310_infer/tests/*.{cc,h}
+wait_aside test_cpp "$test_cpp_pid"
+grep 'tests passed' build/test_cpp.log
+wait_aside build_runner "$build_runner_pid"
 say "tests"
 exec "$VENV/bin/python" -m pytest "$@"

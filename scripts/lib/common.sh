@@ -3,6 +3,10 @@
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 VENV="$(realpath -m -- "${OCRNET_VENV:-$ROOT/.venv}")"
+# Absolute for the scripts that are called from another folder.
+export OCRNET_VENV="$VENV"
+[ -z "${MS_LITE_HOME:-}" ] || MS_LITE_HOME="$(realpath -m -- "$MS_LITE_HOME")"
+[ -z "${OCRNET_CACHE:-}" ] || OCRNET_CACHE="$(realpath -m -- "$OCRNET_CACHE")"
 
 say() { printf '==> %s\n' "$*"; }
 
@@ -46,4 +50,20 @@ prepare_venv() {
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
     cat "$ROOT"/requirements*.txt >"$stamp"
   fi
+}
+
+# Print the interpreter to use: the virtual environment's where there is one, else python3.
+find_python() {
+  if [ -x "$VENV/bin/python" ]; then
+    printf '%s\n' "$VENV/bin/python"
+  else
+    command -v python3 || fail "neither $VENV/bin/python nor python3 found; run scripts/quickstart.sh once, or set OCRNET_VENV"
+  fi
+}
+
+# Print what building C++ lacks here, or nothing.
+missing_for_cpp() {
+  command -v cmake >/dev/null || { echo "cmake"; return; }
+  command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "a C++ compiler"; return; }
+  command -v make >/dev/null || command -v ninja >/dev/null || echo "make or ninja"
 }

@@ -41,7 +41,7 @@ def load_preset(name: str, source: str = "--config") -> dict[str, Any]:
 
 
 def load_config(
-    config: str | None = None, flags: dict[str, Any] | None = None, words: Sequence[str] = (), *, ask_weights: bool = True
+    config: str | Layer | None = None, flags: dict[str, Any] | None = None, words: Sequence[str] = (), *, ask_weights: bool = True
 ) -> DictConfig:
     """Merge all sources, check the result and return it read-only.
 
@@ -49,8 +49,8 @@ def load_config(
     that the user gave. Where no configuration was given it names the preset and gives the network too.
 
     Args:
-        config: a preset's name or the path of a YAML file, whose key `preset` names what it builds on; None is the preset of the file
-            beside the weights, or else the default preset.
+        config: a preset's name or the path of a YAML file, whose key `preset` names what it builds on, or the content of such a file
+            with its source for messages; None is the preset of the file beside the weights, or else the default preset.
         flags: top-level keys that were really given on the command line.
         words: `key.sub=value` overrides, values in YAML.
         ask_weights: False reads nothing beside the weights: a run that is continued has decided already.
@@ -103,8 +103,10 @@ def to_yaml(config: DictConfig) -> str:
     return OmegaConf.to_yaml(config)
 
 
-def _given_layers(config: str | None, flags: dict[str, Any], words: Sequence[str]) -> list[Layer]:
-    layers = [_file_layer(config, flags.get("checkpoint_path"))] if config is not None and _is_file(config) else []
+def _given_layers(config: str | Layer | None, flags: dict[str, Any], words: Sequence[str]) -> list[Layer]:
+    layers = [config] if isinstance(config, tuple) else []
+    if isinstance(config, str) and _is_file(config):
+        layers = [_file_layer(config, flags.get("checkpoint_path"))]
     layers += [(f"--{name}", {name: value}) for name, value in flags.items()]
     return layers + [(word, parse_word(word)) for word in words]
 
@@ -122,11 +124,11 @@ def _file_layer(config: str, checkpoint_path: str | None) -> Layer:
         raise UserError(f"{source}: no such file; give a YAML file or one of {', '.join(preset_names())}") from None
 
 
-def _preset_layer(config: str | None, given: list[Layer], beside: Layer | None) -> Layer:
-    if config is not None and not _is_file(config):
+def _preset_layer(config: str | Layer | None, given: list[Layer], beside: Layer | None) -> Layer:
+    if isinstance(config, str) and not _is_file(config):
         source, name = "--config", config
     else:
-        # The file that was given, or else the one beside the weights, names what it builds on.
+        # The content that was given, or else the one beside the weights, names what it builds on.
         source, values = given[0] if config is not None else beside or ("", {})
         name = values.get("preset", DEFAULT_PRESET)
     return f"preset {name}", {**load_preset(name, source), "preset": name}

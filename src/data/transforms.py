@@ -30,6 +30,33 @@ def normalize(image: np.ndarray, mean: Sequence[float], std: Sequence[float], co
     return _normalize_into(out, image, normalization_table(mean, std), color_order)
 
 
+def network_input(
+    image: np.ndarray,
+    size_hw: tuple[int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    color_order: str = "RGB",
+    dtype: str = "float32",
+) -> np.ndarray:
+    """Return a picture as a network takes it: resized (bilinear, of the uint8 picture), then normalised unless the graph does that itself.
+
+    Args:
+        image: HWC uint8 RGB, 0..255.
+        size_hw: height and width that the network sees, pixels.
+        mean: of each channel in color_order, of values 0..1.
+        std: likewise.
+        color_order: order of the channels of the result, "RGB" or "BGR".
+        dtype: "float32" for normalised values, "uint8" for values 0..255.
+
+    Returns:
+        (3, *size_hw) of the dtype.
+    """
+    resized = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    if dtype == "uint8":
+        return np.stack([cv2.extractChannel(resized, "RGB".index(name)) for name in color_order])
+    return normalize(resized, mean, std, color_order)
+
+
 def normalization_table(mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
     """Return (3, 256) float32: what each value of each channel becomes. A pixel has only 256 values, so no float arithmetic is needed."""
     values = np.arange(256, dtype=np.float64) / 255.0

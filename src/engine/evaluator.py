@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -173,25 +173,31 @@ def _number(value: float) -> float | None:
 def format_table(result: EvalResult) -> str:
     """Return the per-class table and the lines that people grep for."""
     scores = result.scores
-    width = max(len("class"), *(len(name) for name in result.class_names))
-    lines = [f"{'class':{width}}  {'IoU':>7}  {'accuracy':>8}  {'pixels':>13}  {'predicted':>13}"]
-    for name, iou, accuracy, pixels, predicted in zip(
-        result.class_names, scores.iou, scores.class_accuracy, scores.pixels, scores.predicted, strict=True
-    ):
-        shown = f"{'absent':>7}  {'-':>8}" if pixels == 0 else f"{iou:7.4f}  {accuracy:8.4f}"
-        lines.append(f"{name:{width}}  {shown}  {pixels:13,d}  {predicted:13,d}")
-    lines += ["", *_summary(result)]
+    lines = class_table(result.class_names, scores)
+    lines += ["", "protocol: " + ", ".join(f"{name} {value}" for name, value in result.protocol.items() if value not in (None, False))]
+    lines += [f"{result.images} pictures in {result.seconds:.1f} s; {mean_lines(scores)[0]}", *mean_lines(scores)[1:]]
     lines += ["=========== Validation Result ===========", f"===> mIoU: {scores.miou:.4f}", "===> IoU array:"]
     lines.append(np.array2string(scores.iou, precision=4, max_line_width=100, threshold=scores.iou.size + 1))
     return "\n".join(lines)
 
 
-def _summary(result: EvalResult) -> list[str]:
-    scores = result.scores
+def class_table(class_names: Sequence[str], scores: Scores) -> list[str]:
+    """Return a head line and a line for each class; absent ones are marked."""
+    width = max(len("class"), *(len(name) for name in class_names))
+    lines = [f"{'class':{width}}  {'IoU':>7}  {'accuracy':>8}  {'pixels':>13}  {'predicted':>13}"]
+    for name, iou, accuracy, pixels, predicted in zip(
+        class_names, scores.iou, scores.class_accuracy, scores.pixels, scores.predicted, strict=True
+    ):
+        shown = f"{'absent':>7}  {'-':>8}" if pixels == 0 else f"{iou:7.4f}  {accuracy:8.4f}"
+        lines.append(f"{name:{width}}  {shown}  {pixels:13,d}  {predicted:13,d}")
+    return lines
+
+
+def mean_lines(scores: Scores) -> list[str]:
+    """Return what is said below the table: over which classes the means are, and what they are beside mIoU."""
     num_present = int((~scores.is_absent).sum())
     lines = [
-        "protocol: " + ", ".join(f"{name} {value}" for name, value in result.protocol.items() if value not in (None, False)),
-        f"{result.images} pictures in {result.seconds:.1f} s; means over the {num_present} of {scores.iou.size} classes that have labels",
+        f"means over the {num_present} of {scores.iou.size} classes that have labels",
         f"pixel accuracy {scores.accuracy:.4f}, mean accuracy {scores.mean_accuracy:.4f}, "
         f"frequency-weighted IoU {scores.frequency_weighted_iou:.4f}",
     ]

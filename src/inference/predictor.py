@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import cv2
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config.errors import UserError
-from src.data.transforms import normalize
+from src.data.transforms import network_input
 from src.inference.fusion import FUSIONS
 from src.inference.sliding import SizeHW, sliding_logits
 from src.models.resizing import bilinear
@@ -194,8 +193,7 @@ class Predictor:
         """Return the pictures at a scale, (B, 3, round(scale * H), round(scale * W)) float32, normalised."""
         base_hw = self._image_size or _size_hw(images)
         height, width = (max(1, round(side * scale)) for side in base_hw)
-        resized = (cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR) for image in images)
-        return np.stack([normalize(image, self._mean, self._std, self._color_order) for image in resized])
+        return np.stack([network_input(image, (height, width), self._mean, self._std, self._color_order) for image in images])
 
     def _sized_logits(self, image: np.ndarray, size_hw: SizeHW) -> np.ndarray:
         """Return the logits of normalised pictures at the output's size, a new (B, K, *size_hw) float32 array."""

@@ -1,7 +1,8 @@
-"""What quickstart.sh calls, in which order, with a stub in place of Python; and what it refuses."""
+"""What quickstart.sh calls, in which order, with stubs in place of Python and of the C++ inference; and what it refuses."""
 
+import json
 import os
-import stat
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,25 +17,47 @@ case "$*" in
     out="${@: -1}"; mkdir -p "$out/checkpoints"; touch "$out/last.state" "$out/checkpoints/epoch_0007.ckpt"
     while [ "$1" != --data_path ]; do shift; done
     printf 'total_epoch: 7\ndata_path: %s\n' "$2" >"$out/config.yaml" ;;
+  "eval.py"*) cp "$CALLS.eval.json" "$(dirname "$3")/eval.json"; touch -d "1 hour ago" "$3" ;;
+  "export.py"*) mkdir -p "$(dirname "$5")"; touch "$5" ;;
 esac
+"""
+CPP_STUB = """#!/usr/bin/env bash
+echo "run_cpp_infer.sh $*" >>"$CALLS"
+[ -z "${FAIL_CPP:-}" ] || exit 7
+printf '=== 310 Inference Result ===\nmiou: 0.76891\niou array: [0.5]\n' >"$OUTPUT_PATH/acc.log"
 """
 
 
 @pytest.fixture
-def stub(tmp_path: Path) -> dict[str, str]:
+def root(tmp_path: Path) -> Path:
+    """A copy of the scripts in which the one that infers in C++ only writes down how it was called."""
+    project = tmp_path / "a project"
+    shutil.copytree(PROJECT / "scripts", project / "scripts")
+    (project / "scripts/run_cpp_infer.sh").write_text(CPP_STUB)
+    for path in PROJECT.glob("requirements*.txt"):
+        shutil.copy(path, project)
+    return project
+
+
+@pytest.fixture
+def stub(tmp_path: Path, root: Path) -> dict[str, str]:
     """A virtual environment whose python writes down how it was called."""
     venv = tmp_path / "a venv"
-    (venv / "bin").mkdir(parents=True)
-    python = venv / "bin" / "python"
-    python.write_text(STUB)
-    python.chmod(python.stat().st_mode | stat.S_IEXEC)
+    executable(venv / "bin" / "python", STUB)
     requirements = b"".join(path.read_bytes() for path in sorted(PROJECT.glob("requirements*.txt")))
     (venv / ".installed-requirements.txt").write_bytes(requirements)
-    return {**os.environ, "OCRNET_VENV": str(venv), "CALLS": str(tmp_path / "calls")}
+    (tmp_path / "calls.eval.json").write_text(json.dumps({"miou": 0.76893, "iou": {"road": 0.5}}, indent=2))
+    return {**os.environ, "OCRNET_VENV": str(venv), "CALLS": str(tmp_path / "calls"), "ROOT": str(root)}
+
+
+def executable(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def quickstart(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["bash", str(PROJECT / "scripts/quickstart.sh"), *arguments]
+    command = ["bash", f"{environment['ROOT']}/scripts/quickstart.sh", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=environment["CALLS"][: -len("calls")])
 
 
@@ -42,27 +65,65 @@ def calls(environment: dict[str, str]) -> list[str]:
     return Path(environment["CALLS"]).read_text().splitlines()
 
 
-def test_from_nothing_then_again(stub: dict[str, str], tmp_path: Path) -> None:
+def test_from_nothing_then_again(stub: dict[str, str], root: Path, tmp_path: Path) -> None:
     output = str(tmp_path / "my results")
     result = quickstart(stub, "--output_path", output)
     assert result.returncode == 0, result.stderr
     first = calls(stub)
     assert first[0].startswith("-m src.data.synthetic --data_path")
     assert first[1].startswith("train.py --config demo --data_path") and first[1].endswith(output)
-    assert first[2].startswith(f"eval.py --checkpoint_path {output}/best.ckpt")
-    assert len(first) == 3
+    model = f"{output}/deploy/model.mindir"
+    assert first[2:] == [
+        f"eval.py --checkpoint_path {output}/best.ckpt --data_path {root}/data/synthetic",
+        f"export.py --checkpoint_file {output}/best.ckpt --file_name {model} --file_format MINDIR --device_target CPU --image_size 256 512",
+        f"run_cpp_infer.sh {model} {root}/data/synthetic CPU",
+    ]
+    assert "mIoU: in Python 0.76893, in C++ 0.76891\n" in result.stdout
     assert f"{output}/eval/" in result.stdout
 
     assert quickstart(stub, "--output_path", output).returncode == 0
-    again = calls(stub)[3:]
-    assert [call.split()[0] for call in again] == ["-m", "eval.py"]  # no training
+    again = calls(stub)[5:]
+    assert [call.split()[0] for call in again] == ["-m", "eval.py", "run_cpp_infer.sh"]  # neither training nor export
 
 
-def test_interrupted_training_goes_on(stub: dict[str, str], tmp_path: Path) -> None:
+def test_weights_newer_than_the_model_are_exported_anew(stub: dict[str, str], tmp_path: Path) -> None:
+    assert quickstart(stub, "--output_path", "out").returncode == 0
+    os.utime(tmp_path / "out" / "deploy" / "model.mindir", (0, 0))
+    assert quickstart(stub, "--output_path", "out").returncode == 0
+    assert sum(call.startswith("export.py") for call in calls(stub)) == 2
+
+
+def test_a_failed_inference_in_cpp_is_a_failure(stub: dict[str, str]) -> None:
+    result = quickstart({**stub, "FAIL_CPP": "1"}, "--output_path", "out")
+    assert result.returncode == 7
+    assert "mIoU: in Python" not in result.stdout
+
+
+def test_without_cmake_the_rest_is_done(stub: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("basename", "bash", "cat", "cmp", "cp", "dirname", "env", "grep", "mkdir", "realpath", "sed", "touch", "uname"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    result = quickstart({**stub, "PATH": str(tmp_path / "bin")}, "--output_path", "out")
+    assert result.returncode == 0, result.stderr
+    assert "not run in C++: this needs cmake; then: OUTPUT_PATH=" in result.stdout
+    assert [call.split()[0] for call in calls(stub)] == ["-m", "train.py", "eval.py", "export.py"]
+
+
+@pytest.mark.parametrize("home", ["", "/somewhere"])
+def test_a_machine_without_a_wheel_needs_ms_lite_home(home: str, stub: dict[str, str], tmp_path: Path) -> None:
+    executable(tmp_path / "bin" / "uname", "#!/usr/bin/env bash\necho Linux aarch64\n")
+    environment = {**stub, "PATH": f"{tmp_path}/bin:{stub['PATH']}", "MS_LITE_HOME": home}
+    result = quickstart(environment, "--output_path", "out")
+    assert result.returncode == 0, result.stderr
+    assert ("this needs MS_LITE_HOME, the MindSpore Lite for Linux aarch64" in result.stdout) == (home == "")
+    assert calls(stub)[-1].startswith("run_cpp_infer.sh" if home else "export.py")
+
+
+def test_interrupted_training_goes_on(stub: dict[str, str], root: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()
     (output / "last.state").touch()
-    (output / "config.yaml").write_text(f"total_epoch: 9\ndata_path: {PROJECT}/data/synthetic\n")
+    (output / "config.yaml").write_text(f"total_epoch: 9\ndata_path: {root}/data/synthetic\n")
     assert quickstart(stub, "--output_path", str(output)).returncode == 0
     assert f"train.py --resume {output}" in calls(stub)
 

@@ -1,0 +1,131 @@
+// The only file that knows MindSpore Lite.
+#include "inc/lite_backend.h"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "inc/stderr_capture.h"
+#include "include/api/context.h"
+#include "include/api/model.h"
+#include "include/api/types.h"
+
+namespace ocrnet {
+namespace {
+
+namespace ms = mindspore;
+
+std::string LiteVersion() {
+  // The library says "MindSpore Lite 2.0.0", only the number, or nothing (the wheel's); the build knows the last one's.
+  const std::string version = ms::Version();
+  const size_t digit = version.find_first_of("0123456789");
+  if (digit != std::string::npos) return version.substr(digit);
+  const std::string built_with = OCRNET_LITE_VERSION;
+  return built_with.empty() ? "of an unknown version" : built_with;
+}
+
+std::shared_ptr<ms::Context> MakeContext(const EngineOptions& options) {
+  auto context = std::make_shared<ms::Context>();
+  auto& devices = context->MutableDeviceInfo();
+  const uint32_t device_id = static_cast<uint32_t>(options.device_id);
+  if (options.device_type == "GPU") {
+    auto gpu = std::make_shared<ms::GPUDeviceInfo>();
+    gpu->SetDeviceID(device_id);
+    gpu->SetPrecisionMode("enforce_fp32");
+    devices.push_back(gpu);
+  } else if (options.device_type == "Ascend") {
+    // Its precision stays the device's usual one: not every Ascend multiplies matrices in float32.
+    auto ascend = std::make_shared<ms::AscendDeviceInfo>();
+    ascend->SetDeviceID(device_id);
+    devices.push_back(ascend);
+  } else {
+    context->SetThreadNum(options.threads);
+    auto cpu = std::make_shared<ms::CPUDeviceInfo>();
+    cpu->SetEnableFP16(false);
+    devices.push_back(cpu);
+  }
+  return context;
+}
+
+Status SpecOf(const ms::MSTensor& tensor, const std::string& model_path, TensorSpec* out) {
+  if (tensor.DataType() == ms::DataType::kNumberTypeFloat32) {
+    out->dtype = DType::kFloat32;
+  } else if (tensor.DataType() == ms::DataType::kNumberTypeUInt8) {
+    out->dtype = DType::kUint8;
+  } else {
+    return Status::UserError(model_path + ": its tensor " + tensor.Name() + " is of MindSpore's type " +
+                             std::to_string(static_cast<int>(tensor.DataType())) + ", neither float32 nor uint8");
+  }
+  out->shape = tensor.Shape();
+  return Status::Ok();
+}
+
+Status LoadingFailed(const EngineOptions& options, const std::string& cause) {
+  const std::string library = "MindSpore Lite " + LiteVersion();
+  if (options.device_type == "CPU") {
+    return Status::UserError(options.model_path + ": " + library + " cannot load it: " + cause);
+  }
+  return Status::UserError("--device_type " + options.device_type + " --device_id " +
+                           std::to_string(options.device_id) + ": " + library + " cannot use this device: " + cause +
+                           "; install its driver and libraries, or take --device_type CPU");
+}
+
+class LiteEngine : public Engine {
+ public:
+  Status Load(const EngineOptions& options) {
+    StderrCapture capture;
+    const ms::Status built = model_.Build(options.model_path, ms::ModelType::kMindIR, MakeContext(options));
+    const std::string cause = CauseInLog(capture.Finish());
+    if (built != ms::kSuccess) return LoadingFailed(options, cause.empty() ? built.ToString() : cause);
+    inputs_ = model_.GetInputs();
+    const std::vector<ms::MSTensor> outputs = model_.GetOutputs();
+    if (inputs_.size() != 1 || outputs.size() != 1) {
+      return Status::UserError(options.model_path + ": " + std::to_string(inputs_.size()) + " inputs and " +
+                               std::to_string(outputs.size()) +
+                               " outputs, expected one of each; export it by export.py");
+    }
+    OCRNET_RETURN_IF_ERROR(SpecOf(inputs_[0], options.model_path, &input_));
+    return SpecOf(outputs[0], options.model_path, &output_);
+  }
+
+  TensorSpec input() const override { return input_; }
+  TensorSpec output() const override { return output_; }
+
+  Status Run(const void* input, void* output) override {
+    inputs_[0].SetData(const_cast<void*>(input), false);  // only read
+    std::vector<ms::MSTensor> outputs;
+    const ms::Status run = model_.Predict(inputs_, &outputs);
+    if (run != ms::kSuccess) return Status::WorkFailed("the inference failed: " + run.ToString());
+    if (outputs.size() != 1 || outputs[0].DataSize() != output_.num_bytes() || outputs[0].Data() == nullptr) {
+      return Status::WorkFailed("the inference gave something else than " + output_.ToString());
+    }
+    std::memcpy(output, outputs[0].Data().get(), output_.num_bytes());
+    return Status::Ok();
+  }
+
+ private:
+  ms::Model model_;
+  std::vector<ms::MSTensor> inputs_;
+  TensorSpec input_;
+  TensorSpec output_;
+};
+
+class LiteBackend : public Backend {
+ public:
+  std::string Version() const override { return "MindSpore Lite " + LiteVersion(); }
+
+  int64_t MaxMindIrVersion() const override { return LiteVersion().compare(0, 4, "2.0.") == 0 ? 1 : INT64_MAX; }
+
+  Status Load(const EngineOptions& options, std::unique_ptr<Engine>* out) const override {
+    auto engine = std::make_unique<LiteEngine>();
+    OCRNET_RETURN_IF_ERROR(engine->Load(options));
+    *out = std::move(engine);
+    return Status::Ok();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeLiteBackend() { return std::make_unique<LiteBackend>(); }
+
+}  // namespace ocrnet

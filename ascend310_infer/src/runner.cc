@@ -1,0 +1,271 @@
+#include "inc/runner.h"
+
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+
+#include "inc/files.h"
+#include "inc/index.h"
+#include "inc/labels.h"
+#include "inc/manifest.h"
+#include "inc/mask_png.h"
+#include "inc/picture.h"
+#include "inc/pipeline.h"
+#include "inc/preprocess.h"
+#include "inc/result.h"
+#include "inc/statistics.h"
+
+namespace ocrnet {
+namespace {
+
+constexpr auto kProgressInterval = std::chrono::seconds(30);
+
+// Everything that is settled before the model is loaded.
+struct Job {
+  Manifest manifest;
+  Dataset dataset;
+  ResultKind kind = ResultKind::kLabels;
+  EngineOptions engine;
+};
+
+void Log(const std::string& name, const std::string& value) { std::printf("%s: %s\n", name.c_str(), value.c_str()); }
+
+std::string Formatted(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), format, value);
+  return text;
+}
+
+Status CheckKind(const Job& job, const Backend& backend) {
+  int64_t version = 0;
+  OCRNET_RETURN_IF_ERROR(ReadMindIrVersion(job.engine.model_path, &version));
+  if (version <= backend.MaxMindIrVersion()) return Status::Ok();
+  return Status::UserError(job.engine.model_path + ": a native MindIR (version " + std::to_string(version) + "), but " +
+                           backend.Version() + " reads versions up to " + std::to_string(backend.MaxMindIrVersion()) +
+                           "; lower it: python -m src.deploy.lower IN OUT");
+}
+
+Status CheckOutputs(const Options& options, const Manifest& manifest) {
+  if (options.logits && manifest.output.is_labels) {
+    return Status::UserError("--outputs logits: " + manifest.model_file +
+                             " gives labels; export it with --outputs logits");
+  }
+  const int64_t batch = manifest.input.batch();
+  if (options.batch != 0 && options.batch != batch) {
+    return Status::UserError("--batch " + std::to_string(options.batch) + ": " + manifest.model_file +
+                             " was exported with --batch " + std::to_string(batch));
+  }
+  return Status::Ok();
+}
+
+Status CheckPictureFolders(const Options& options) {
+  if (!HavePng()) {
+    return Status::UserError(options.dataset_path + ": pictures, but this runner was built without libpng (install " +
+                             "libpng-dev and build again); binaries of preprocess.py work");
+  }
+  std::error_code ignored;
+  std::filesystem::path folder = options.dataset_path;
+  if (!std::filesystem::is_directory(folder, ignored)) folder = folder.has_parent_path() ? folder.parent_path() : ".";
+  if (!std::filesystem::equivalent(folder, options.result_path, ignored)) return Status::Ok();
+  return Status::UserError("--result_path " + options.result_path +
+                           ": masks would replace the pictures; choose another folder");
+}
+
+Status Prepare(const Options& options, const Backend& backend, Job* job) {
+  const std::string manifest_path = options.manifest.empty() ? ManifestPath(options.mindir_path) : options.manifest;
+  const unsigned cores = std::thread::hardware_concurrency();
+  job->engine = {options.mindir_path, options.device_type, options.device_id,
+                 options.threads != 0 ? options.threads : static_cast<int>(cores != 0 ? cores : 1)};
+  uint64_t size = 0;
+  if (!FileSize(options.mindir_path, &size).ok()) {
+    return Status::UserError(options.mindir_path + ": no such model file; export.py writes it");
+  }
+  OCRNET_RETURN_IF_ERROR(Manifest::Read(manifest_path, &job->manifest));
+  OCRNET_RETURN_IF_ERROR(CheckOutputs(options, job->manifest));
+  OCRNET_RETURN_IF_ERROR(OpenDataset(options.dataset_path, job->manifest, !options.keep_going, &job->dataset));
+  OCRNET_RETURN_IF_ERROR(CheckModelFile(options.mindir_path, manifest_path, job->manifest));
+  OCRNET_RETURN_IF_ERROR(CheckKind(*job, backend));
+  if (!job->dataset.is_binary) OCRNET_RETURN_IF_ERROR(CheckPictureFolders(options));
+  job->kind = options.logits ? ResultKind::kLogits : job->dataset.is_binary ? ResultKind::kLabels : ResultKind::kMasks;
+  return OpenResults(options.result_path);
+}
+
+Status CheckEngine(const Engine& engine, const Manifest& manifest) {
+  if (engine.input() != manifest.input.tensor) {
+    return Status::UserError(manifest.model_file + ": takes " + engine.input().ToString() + ", but its manifest says " +
+                             manifest.input.tensor.ToString() + "; export the model anew");
+  }
+  if (engine.output() != manifest.output.tensor) {
+    return Status::UserError(manifest.model_file + ": gives " + engine.output().ToString() +
+                             ", but its manifest says " + manifest.output.tensor.ToString() +
+                             "; export the model anew");
+  }
+  return Status::Ok();
+}
+
+// The reading stage: binaries as they are, pictures through the preprocessing.
+class SampleReader {
+ public:
+  explicit SampleReader(const Job& job) : job_(job), preprocessor_(job.manifest.input) {}
+
+  Status Read(size_t index, void* sample, AnswerSize* size) {
+    const Sample& wanted = job_.dataset.samples[index];
+    if (job_.dataset.is_binary) {
+      *size = {wanted.height, wanted.width};
+      return ReadExactly(wanted.path, job_.manifest.input.sample_bytes(), sample);
+    }
+    OCRNET_RETURN_IF_ERROR(pictures_.Read(wanted.path, &picture_));
+    *size = {picture_.height, picture_.width};
+    preprocessor_.Run(picture_, sample);
+    return Status::Ok();
+  }
+
+ private:
+  const Job& job_;
+  PictureReader pictures_;
+  Picture picture_;
+  Preprocessor preprocessor_;
+};
+
+// Says now and then how far a long run has come.
+class Progress {
+ public:
+  explicit Progress(size_t num_samples) : num_samples_(num_samples) {}
+
+  void Add() {
+    ++num_done_;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < kProgressInterval || num_done_ == num_samples_) return;
+    last_ = now;
+    Log("progress", std::to_string(num_done_) + " of " + std::to_string(num_samples_));
+    std::fflush(stdout);
+  }
+
+ private:
+  const size_t num_samples_;
+  size_t num_done_ = 0;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// The writing stage: logits as they are, or labels at the answer's size as binaries or masks.
+class ResultWriter {
+ public:
+  ResultWriter(const Job& job, const std::string& folder)
+      : job_(job), folder_(folder), label_maker_(job.manifest.output) {}
+
+  Status Write(size_t index, const void* output, AnswerSize size) {
+    const std::string path = JoinPath(folder_, ResultFile(job_.dataset.samples[index].name, job_.kind));
+    if (job_.kind == ResultKind::kLogits) {
+      return WriteFileAtomically(path, output, job_.manifest.output.sample_bytes());
+    }
+    labels_.resize(static_cast<size_t>(size.height * size.width));
+    label_maker_.Run(output, size.height, size.width, labels_.data());
+    if (job_.kind == ResultKind::kLabels) return WriteFileAtomically(path, labels_.data(), labels_.size());
+    const MaskImage mask = {labels_.data(), size.height, size.width};
+    OCRNET_RETURN_IF_ERROR(EncodeMask(mask, job_.manifest.palette, job_.manifest.ignore_label, &png_).At(path));
+    return WriteFileAtomically(path, png_.data(), png_.size());
+  }
+
+ private:
+  const Job& job_;
+  const std::string& folder_;
+  LabelMaker label_maker_;
+  std::vector<uint8_t> labels_;
+  std::vector<uint8_t> png_;
+};
+
+void LogStart(const Options& options, const Job& job, const Backend& backend) {
+  const Manifest& manifest = job.manifest;
+  Log("model", job.engine.model_path + " (" + manifest.kind + ", SHA-256 " + manifest.sha256 + ")");
+  Log("input", manifest.input.tensor.ToString() + ", " + manifest.input.color_order);
+  Log("output", std::string(manifest.output.is_labels ? "labels " : "logits ") + manifest.output.tensor.ToString());
+  Log("library", backend.Version());
+  Log("device", job.engine.device_type == "CPU" ? "CPU, " + std::to_string(job.engine.threads) + " threads"
+                                                : job.engine.device_type + " " + std::to_string(job.engine.device_id));
+  Log("data", options.dataset_path + ", " + std::to_string(job.dataset.samples.size()) +
+                  (job.dataset.is_binary ? " binaries" : " pictures"));
+  std::fflush(stdout);
+}
+
+void LogEnd(const Options& options, const Job& job, const PipelineReport& report, double load_seconds) {
+  const size_t count = report.written.size();
+  for (const Skipped& sample : report.skipped) Log("skipped", sample.reason);
+  Log("results",
+      std::to_string(count) + " in " + options.result_path + ", " + std::to_string(report.skipped.size()) + " skipped");
+  Log("loading the model", Formatted("%.1f s", load_seconds));
+  Log("time per picture, inference", SummaryText(report.inference));
+  Log("time per picture, pictures to results", SummaryText(report.finishing));
+  Log("time per picture, reading", SummaryText(report.reading));
+  Log("time per picture, writing", SummaryText(report.writing));
+  Log("throughput", Formatted("%.3f pictures/s", report.total > 0 ? static_cast<double>(count) / report.total : 0) +
+                        Formatted(" (%.3f s in all, batches of ", report.total) +
+                        std::to_string(job.manifest.input.batch()) + ")");
+  Log("peak memory", Formatted("%.1f MiB", static_cast<double>(PeakMemoryBytes()) / (1 << 20)));
+  std::fflush(stdout);
+}
+
+Status RunJob(const Options& options, const Job& job, Engine* engine, PipelineReport* report) {
+  SampleReader reader(job);
+  ResultWriter writer(job, options.result_path);
+  Progress progress(job.dataset.samples.size());
+  Stages stages;
+  stages.read = [&reader](size_t index, void* sample, AnswerSize* size) { return reader.Read(index, sample, size); };
+  stages.infer = [engine](const void* input, void* output) { return engine->Run(input, output); };
+  stages.write = [&writer, &progress](size_t index, const void* output, AnswerSize size) {
+    progress.Add();
+    return writer.Write(index, output, size);
+  };
+  PipelineOptions pipeline;
+  pipeline.num_samples = job.dataset.samples.size();
+  pipeline.batch = static_cast<size_t>(job.manifest.input.batch());
+  pipeline.input_sample_bytes = job.manifest.input.sample_bytes();
+  pipeline.output_sample_bytes = job.manifest.output.sample_bytes();
+  pipeline.keep_going = options.keep_going;
+  return RunPipeline(pipeline, stages, report);
+}
+
+}  // namespace
+
+Status Run(const Options& options, const Backend& backend) {
+  Job job;
+  OCRNET_RETURN_IF_ERROR(Prepare(options, backend, &job));
+  LogStart(options, job, backend);
+  std::unique_ptr<Engine> engine;
+  const auto start = std::chrono::steady_clock::now();
+  OCRNET_RETURN_IF_ERROR(backend.Load(job.engine, &engine));
+  const double load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  OCRNET_RETURN_IF_ERROR(CheckEngine(*engine, job.manifest));
+  PipelineReport report;
+  OCRNET_RETURN_IF_ERROR(RunJob(options, job, engine.get(), &report));
+  OCRNET_RETURN_IF_ERROR(CloseResults(options.result_path, ResultJson(job.manifest, job.dataset, report, job.kind)));
+  LogEnd(options, job, report, load_seconds);
+  if (report.skipped.empty()) return Status::Ok();
+  return Status::WorkFailed(std::to_string(report.skipped.size()) + " of " +
+                            std::to_string(job.dataset.samples.size()) + " inputs were skipped, " +
+                            JoinPath(options.result_path, "result.json") +
+                            " lists them; the first: " + report.skipped[0].reason);
+}
+
+int Main(const std::vector<std::string>& arguments, const Backend& backend) {
+  Status status;
+  try {
+    Options options;
+    status = ParseArguments(arguments, &options);
+    if (status.ok() && options.help) {
+      std::fputs(HelpText().c_str(), stdout);
+    } else if (status.ok() && options.version) {
+      std::printf("OCRNet runner with %s\n", backend.Version().c_str());
+    } else if (status.ok()) {
+      status = Run(options, backend);
+    }
+  } catch (const std::exception& error) {
+    status = Status::WorkFailed(error.what());
+  }
+  if (!status.ok()) std::fprintf(stderr, "error: %s\n", status.message().c_str());
+  return status.exit_code();
+}
+
+}  // namespace ocrnet

@@ -1,0 +1,364 @@
+// The command line, JSON, the manifest and the index.
+#include <filesystem>
+
+#include "inc/arguments.h"
+#include "inc/index.h"
+#include "inc/json.h"
+#include "inc/manifest.h"
+#include "inc/result.h"
+#include "tests/check.h"
+#include "tests/fixtures.h"
+
+using ocrnet::Dataset;
+using ocrnet::Json;
+using ocrnet::Manifest;
+using ocrnet::Options;
+using ocrnet::Status;
+using ocrnet_test::IndexText;
+using ocrnet_test::ManifestText;
+using ocrnet_test::Replaced;
+using ocrnet_test::SampleText;
+using ocrnet_test::TestFile;
+using ocrnet_test::TestFolder;
+
+namespace {
+
+Status Parse(std::vector<std::string> arguments, Options* options) {
+  arguments.insert(arguments.end(), {"--mindir_path", "m", "--dataset_path=d"});
+  return ocrnet::ParseArguments(arguments, options);
+}
+
+Status ParseJson(const std::string& text) {
+  Json json;
+  return Json::Parse(text, &json);
+}
+
+std::string ParsedString(const std::string& literal) {
+  Json json;
+  CHECK_OK(Json::Parse(literal, &json));
+  return json.string();
+}
+
+Status ReadManifest(const std::string& text) {
+  Manifest manifest;
+  return Manifest::Read(TestFile("m.json", text), &manifest);
+}
+
+Manifest GoodManifest() {
+  Manifest manifest;
+  CHECK_OK(Manifest::Read(TestFile("m.json", ManifestText("00")), &manifest));
+  return manifest;
+}
+
+Status OpenIndex(const std::string& text, Dataset* dataset, bool check_sizes = false) {
+  TestFile("data/index.json", text);
+  return ocrnet::OpenDataset(TestFolder() + "data", GoodManifest(), check_sizes, dataset);
+}
+
+}  // namespace
+
+TEST(Arguments, BothForms) {
+  Options options;
+  CHECK_OK(Parse({"--threads=3", "--result_path", "r", "--keep_going", "--outputs", "logits", "--device_id", "0"},
+                 &options));
+  CHECK_EQUAL(options.mindir_path, "m");
+  CHECK_EQUAL(options.dataset_path, "d");
+  CHECK_EQUAL(options.threads, 3);
+  CHECK_EQUAL(options.result_path, "r");
+  CHECK_TRUE(options.keep_going && options.logits);
+}
+
+TEST(Arguments, Defaults) {
+  Options options;
+  CHECK_OK(Parse({}, &options));
+  CHECK_EQUAL(options.device_type, "CPU");
+  CHECK_EQUAL(options.result_path, "result_Files");
+  CHECK_TRUE(options.threads == 0 && options.batch == 0 && options.device_id == 0 && !options.logits &&
+             !options.keep_going);
+}
+
+TEST(Arguments, ValuesMayHoldAnEqualsSign) {
+  Options options;
+  CHECK_OK(Parse({"--result_path=a=b"}, &options));
+  CHECK_EQUAL(options.result_path, "a=b");
+}
+
+TEST(Arguments, Mistakes) {
+  Options options;
+  CHECK_STATUS(Parse({"--device_typ", "CPU"}, &options), 2, "did you mean --device_type?");
+  CHECK_STATUS(Parse({"--thread=2"}, &options), 2, "did you mean --threads?");
+  CHECK_STATUS(Parse({"file"}, &options), 2, "file: not an option");
+  for (const char* bad : {"0", "-1", "x", "2x", "", "99999999999", "1.5"}) {
+    CHECK_STATUS(Parse({std::string("--threads=") + bad}, &options), 2, "--threads");
+  }
+  CHECK_STATUS(Parse({"--device_id=-1"}, &options), 2, "whole number from 0");
+  CHECK_STATUS(Parse({"--outputs=masks"}, &options), 2, "expected labels or logits");
+  CHECK_STATUS(Parse({"--device_type=TPU"}, &options), 2, "expected CPU, GPU or Ascend");
+  CHECK_STATUS(Parse({"--keep_going=yes"}, &options), 2, "takes no value");
+  CHECK_STATUS(Parse({"--manifest", "--batch", "1"}, &options), 2, "--manifest: its value is missing");
+  CHECK_STATUS(Parse({"--manifest="}, &options), 2, "its value is empty");
+  CHECK_STATUS(ocrnet::ParseArguments({"--mindir_path"}, &options), 2, "its value is missing");
+  CHECK_STATUS(ocrnet::ParseArguments({"--mindir_path=m"}, &options), 2, "--dataset_path is missing");
+  CHECK_STATUS(ocrnet::ParseArguments({"--dataset_path=m"}, &options), 2, "--mindir_path is missing");
+  CHECK_OK(ocrnet::ParseArguments({"--help"}, &options));
+  CHECK_TRUE(options.help);
+}
+
+TEST(Json, Values) {
+  Json json;
+  CHECK_OK(Json::Parse(" {\"a\": [1, -2.5e1, true, null, {}], \"b\":\"x\"}\n", &json));
+  const std::vector<Json>& items = json.Find("a")->items();
+  CHECK_EQUAL(items.size(), 5);
+  CHECK_EQUAL(items[1].number(), -25.0);
+  CHECK_TRUE(items[2].boolean() && items[3].is_null() && items[4].type() == Json::Type::kObject);
+  CHECK_TRUE(json.Find("c") == nullptr);
+  std::string text;
+  CHECK_STATUS(json.Get("a", &text), 2, "\"a\" is not a string");
+  CHECK_STATUS(json.Get("c", &text), 2, "\"c\" is missing");
+  int64_t whole;
+  CHECK_OK(Json::Parse("{\"a\": 1.5, \"b\": 1e300, \"c\": 7.0}", &json));
+  CHECK_STATUS(json.Get("a", &whole), 2, "not a whole number");
+  CHECK_STATUS(json.Get("b", &whole), 2, "not a whole number");
+  CHECK_OK(json.Get("c", &whole));
+  CHECK_EQUAL(whole, 7);
+}
+
+TEST(Json, Strings) {
+  CHECK_EQUAL(ParsedString(R"("a\"\\\/\b\f\n\r\tz")"), "a\"\\/\b\f\n\r\tz");
+  CHECK_EQUAL(ParsedString(R"("\u0041\u00e9\u20AC\ud83d\ude00")"), "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+  CHECK_EQUAL(ParsedString("\"\xc3\xa9\""), "\xc3\xa9");
+  CHECK_EQUAL(ParsedString(ocrnet::JsonQuoted("a\"b\\c\n\x01")), "a\"b\\c\n\x01");
+  CHECK_EQUAL(ocrnet::JsonQuoted("a\xff\xc3\xa9"), "\"a???\"");
+}
+
+TEST(Json, Refusals) {
+  for (const char* bad : {"",
+                          "{",
+                          "[1,]",
+                          "{\"a\":1,}",
+                          "{a:1}",
+                          "[1 2]",
+                          "01",
+                          "1.",
+                          ".5",
+                          "+1",
+                          "1e",
+                          "NaN",
+                          "Infinity",
+                          "-",
+                          "'a'",
+                          "\"a",
+                          "\"\\x\"",
+                          "\"\\u12\"",
+                          "\"\\u12g4\"",
+                          "\"\\ud800\"",
+                          "\"\\udc00\"",
+                          "\"\\ud800\\u0041\"",
+                          "\"\n\"",
+                          "tru",
+                          "[1]]",
+                          "1 1",
+                          "{\"a\" 1}",
+                          "1e999",
+                          "\"\xff\"",
+                          "\"\xc0\x80\"",
+                          "\"\xed\xa0\x80\""}) {
+    CHECK_STATUS(ParseJson(bad), 2, "line ");
+  }
+  CHECK_STATUS(ParseJson("{\"a\": 1,\n \"a\": 2}"), 2, "line 2: the key \"a\" occurs twice");
+  CHECK_STATUS(ParseJson(std::string("1\0", 2)), 2, "line 1");
+}
+
+TEST(Json, DepthIsLimited) {
+  CHECK_OK(ParseJson(std::string(60, '[') + std::string(60, ']')));
+  CHECK_STATUS(ParseJson(std::string(1000000, '[')), 2, "nested too deeply");
+}
+
+TEST(Json, TruncatedAnywhere) {
+  const std::string text = ManifestText("00");
+  for (size_t length = 0; length < text.size(); ++length) CHECK_TRUE(!ParseJson(text.substr(0, length)).ok());
+}
+
+TEST(Manifest, Reads) {
+  const Manifest manifest = GoodManifest();
+  CHECK_EQUAL(manifest.input.tensor.ToString(), "(1, 3, 16, 20) float32");
+  CHECK_EQUAL(manifest.input.sample_bytes(), 3 * 16 * 20 * 4);
+  CHECK_EQUAL(manifest.input.color_order, "BGR");
+  CHECK_EQUAL(manifest.input.std[2], 0.229);
+  CHECK_EQUAL(manifest.output.tensor.ToString(), "(1, 4, 4, 5) float32");
+  CHECK_TRUE(manifest.output.align_corners && !manifest.output.half_pixel_centers && !manifest.output.is_labels);
+  CHECK_EQUAL(manifest.class_names[3], "car");
+  CHECK_EQUAL(int{manifest.palette[1][0]}, 128);
+  CHECK_EQUAL(ocrnet::ManifestPath("a.b/m.mindir"), "a.b/m.json");
+}
+
+TEST(Manifest, Mistakes) {
+  const std::string good = ManifestText("00");
+  const auto with = [&good](const char* part, const char* by) { return ReadManifest(Replaced(good, part, by)); };
+  CHECK_STATUS(with("\"format\": 1", "\"format\": 2"), 2, "\"format\" is 2");
+  CHECK_STATUS(with("\"lite2\"", "\"other\""), 2, "model: \"kind\"");
+  CHECK_STATUS(with("\"sha256\"", "\"sha\""), 2, "\"sha256\" is missing");
+  CHECK_STATUS(with("[1, 3, 16, 20]", "[1, 4, 16, 20]"), 2, "3 channels");
+  CHECK_STATUS(with("[1, 3, 16, 20]", "[1, 3, 0, 20]"), 2, "shape");
+  CHECK_STATUS(with("[1, 3, 16, 20]", "[1, 3, 1048576, 1048576]"), 2, "shape");
+  CHECK_STATUS(with("[1, 3, 16, 20]", "[3, 16, 20]"), 2, "shape");
+  CHECK_STATUS(with("\"float32\"", "\"float16\""), 2, "float16");
+  CHECK_STATUS(with("\"BGR\"", "\"GBR\""), 2, "color_order");
+  CHECK_STATUS(with("[0.225, 0.224, 0.229]", "[0, 1, 1]"), 2, "std");
+  CHECK_STATUS(with("[0.225, 0.224, 0.229]", "[1, 1]"), 2, "std");
+  CHECK_STATUS(with("\"kind\": \"logits\"", "\"kind\": \"labels\""), 2, "dtype");
+  CHECK_STATUS(with("[1, 4, 4, 5]", "[1, 5, 4, 5]"), 2, "does not fit");
+  CHECK_STATUS(with("[1, 4, 4, 5]", "[2, 4, 4, 5]"), 2, "does not fit");
+  CHECK_STATUS(with("\"align_corners\": true", "\"align_corners\": 1"), 2, "true or false");
+  CHECK_STATUS(with("[9, 9, 9]", "[9, 9, 256]"), 2, "palette");
+  CHECK_STATUS(with("[9, 9, 9]", "[9, 9, 1.5]"), 2, "palette");
+  CHECK_STATUS(with(", [9, 9, 9]", ""), 2, "3 colours for 4");
+  CHECK_STATUS(with("\"ignore_label\": 255", "\"ignore_label\": 256"), 2, "ignore_label");
+  CHECK_STATUS(ReadManifest("[]"), 2, "\"format\" is missing");
+  CHECK_STATUS(ReadManifest("{"), 2, "not a manifest: line 1");
+  Manifest manifest;
+  CHECK_STATUS(Manifest::Read(TestFolder() + "none.json", &manifest), 2, "a manifest is needed");
+}
+
+TEST(Manifest, LabelsOfUint8NeedNoMean) {
+  std::string text = Replaced(ManifestText("00"), "\"dtype\": \"float32\"", "\"dtype\": \"uint8\"");
+  text = Replaced(text, "\"mean\": [0.406, 0.456, 0.485], \"std\": [0.225, 0.224, 0.229], ", "");
+  text = Replaced(text, "\"kind\": \"logits\", \"shape\": [1, 4, 4, 5], \"dtype\": \"float32\"",
+                  "\"kind\": \"labels\", \"shape\": [1, 16, 20], \"dtype\": \"uint8\"");
+  CHECK_OK(ReadManifest(text));
+  CHECK_STATUS(ReadManifest(Replaced(text, "[1, 16, 20]", "[1, 20, 16]")), 2, "does not fit");
+}
+
+TEST(Manifest, BelongsToItsModel) {
+  const std::string path = ocrnet_test::WriteModel();
+  Manifest manifest;
+  CHECK_OK(Manifest::Read(TestFolder() + "m.json", &manifest));
+  CHECK_OK(ocrnet::CheckModelFile(path, "m.json", manifest));
+  TestFile("m.mindir", "other");
+  CHECK_STATUS(ocrnet::CheckModelFile(path, "m.json", manifest), 2, "truncated, damaged or another one");
+  CHECK_STATUS(ocrnet::CheckModelFile(TestFile("n.mindir", "other"), "m.json", manifest), 2,
+               "the manifest of m.mindir, not of n");
+  CHECK_OK(ocrnet::CheckModelFile(TestFile("renamed.mindir", ocrnet_test::kModelBytes), "m.json", manifest));
+  TestFile("m.mindir", "");
+  CHECK_STATUS(ocrnet::CheckModelFile(path, "m.json", manifest), 2, "is empty");
+}
+
+TEST(Manifest, MindIrVersion) {
+  int64_t version = -1;
+  // A string (field 1, 3 bytes) before the version.
+  CHECK_OK(ocrnet::ReadMindIrVersion(TestFile("v3", std::string("\x0a\x03xyz\x68\x03", 7)), &version));
+  CHECK_EQUAL(version, 3);
+  CHECK_OK(ocrnet::ReadMindIrVersion(TestFile("v0", std::string("\x0a\x03xyz", 5)), &version));
+  CHECK_EQUAL(version, 0);
+  CHECK_STATUS(ocrnet::ReadMindIrVersion(TestFile("cut", std::string("\x0a\x03xy", 4)), &version), 2, "truncated");
+  CHECK_STATUS(ocrnet::ReadMindIrVersion(TestFile("text", "no MindIR at all"), &version), 2, "not a MindIR");
+  CHECK_STATUS(ocrnet::ReadMindIrVersion(TestFile("long", std::string(11, '\xff')), &version), 2, "not a MindIR");
+}
+
+TEST(Index, Reads) {
+  Dataset dataset;
+  CHECK_OK(OpenIndex(IndexText(SampleText("b") + "," + SampleText("a")), &dataset));
+  CHECK_TRUE(dataset.is_binary);
+  CHECK_EQUAL(dataset.samples.size(), 2);
+  CHECK_EQUAL(dataset.samples[0].name, "b");  // in the index's order
+  CHECK_EQUAL(dataset.samples[0].path, TestFolder() + "data/inputs/b.bin");
+  CHECK_TRUE(dataset.samples[0].height == 17 && dataset.samples[0].width == 23);
+}
+
+TEST(Index, Mistakes) {
+  Dataset dataset;
+  const std::string good = IndexText(SampleText("a"));
+  const auto with = [&](const char* part, const char* by) { return OpenIndex(Replaced(good, part, by), &dataset); };
+  CHECK_STATUS(with("\"dtype\": \"float32\"", "\"dtype\": \"uint8\""), 2,
+               "samples are (3, 16, 20) uint8, the model takes");
+  CHECK_STATUS(with("[3, 16, 20]", "[3, 20, 16]"), 2, "the model takes (3, 16, 20) float32; run preprocess.py again");
+  CHECK_STATUS(with("\"BGR\"", "\"RGB\""), 2, "colour order");
+  CHECK_STATUS(with("0.406", "0.5"), 2, "mean");
+  CHECK_STATUS(with("\"num_classes\": 4", "\"num_classes\": 5"), 2, "5 classes, the model has 4");
+  CHECK_STATUS(with("\"height\": 17", "\"height\": 0"), 2, "no size");
+  CHECK_STATUS(with("\"height\": 17", "\"height\": 1000000"), 2, "no size");
+  CHECK_STATUS(with("inputs/a.bin", "inputs/../../a.bin"), 2, "leaves the folder");
+  CHECK_STATUS(with("inputs/a.bin", "/etc/passwd"), 2, "leaves the folder");
+  CHECK_STATUS(with("\"name\": \"a\"", "\"name\": \"../a\""), 2, "no plain file name");
+  CHECK_STATUS(OpenIndex(IndexText(""), &dataset), 2, "it has no samples");
+  CHECK_STATUS(OpenIndex(IndexText(SampleText("a") + "," + SampleText("a")), &dataset), 2, "\"a\" occurs twice");
+  CHECK_STATUS(OpenIndex("{", &dataset), 2, "index.json: line 1");
+}
+
+TEST(Index, SizesOfBinaries) {
+  Dataset dataset;
+  const std::string index = IndexText(SampleText("a"));
+  CHECK_STATUS(OpenIndex(index, &dataset, true), 2, "a.bin: no such file");
+  TestFile("data/inputs/a.bin", "short");
+  CHECK_STATUS(OpenIndex(index, &dataset, true), 2, "a.bin: 5 bytes, expected 3840");
+  CHECK_OK(OpenIndex(index, &dataset, false));
+  TestFile("data/inputs/a.bin", std::string(3840, 'x'));
+  CHECK_OK(OpenIndex(index, &dataset, true));
+}
+
+TEST(Index, SafeNames) {
+  for (const char* good : {"a", "aachen_000000_000019", "a b", "\xc3\xa9", "a.b"}) CHECK_TRUE(ocrnet::IsSafeName(good));
+  for (const char* bad : {"", ".", "..", ".a", "a/b", "/a", "a\\b", "a\nb", "\xff"})
+    CHECK_TRUE(!ocrnet::IsSafeName(bad));
+  CHECK_TRUE(!ocrnet::IsSafeName(std::string("a\0b", 3)));
+  CHECK_TRUE(!ocrnet::IsSafeName(std::string(300, 'a')));
+}
+
+TEST(Index, Pictures) {
+  Dataset dataset;
+  for (const char* name : {"p/b.png", "p/a.JPG", "p/c.jpeg", "p/notes.txt", "p/.hidden.png", "p/sub/d.png"})
+    TestFile(name, "");
+  CHECK_OK(ocrnet::OpenDataset(TestFolder() + "p", GoodManifest(), true, &dataset));
+  CHECK_TRUE(!dataset.is_binary);
+  std::string names;
+  for (const ocrnet::Sample& sample : dataset.samples) names += sample.name;
+  CHECK_EQUAL(names, "abc");
+  CHECK_OK(ocrnet::OpenDataset(TestFolder() + "p/b.png", GoodManifest(), true, &dataset));
+  CHECK_EQUAL(dataset.samples.size(), 1);
+  TestFile("p/b.jpg", "");
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "p", GoodManifest(), true, &dataset), 2,
+               "would both give the result b");
+}
+
+TEST(Index, NothingToDo) {
+  Dataset dataset;
+  TestFile("empty/notes.txt", "");
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "empty", GoodManifest(), true, &dataset), 2, "neither an index.json");
+  TestFile("unfinished/inputs/a.bin", "");
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "unfinished", GoodManifest(), true, &dataset), 2, "did not finish");
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "none", GoodManifest(), true, &dataset), 2, "no such folder");
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "empty/notes.txt", GoodManifest(), true, &dataset), 2,
+               "neither a folder");
+}
+
+TEST(Result, Content) {
+  Dataset dataset;
+  CHECK_OK(OpenIndex(IndexText(SampleText("a") + "," + SampleText("b")), &dataset));
+  ocrnet::PipelineReport report;
+  report.written = {{1, {17, 23}}};
+  report.skipped = {{0, "a \"bad\" one"}};
+  Json json;
+  CHECK_OK(Json::Parse(ocrnet::ResultJson(GoodManifest(), dataset, report, ocrnet::ResultKind::kLogits), &json));
+  const Json* output;
+  CHECK_OK(json.GetObject("output", &output));
+  std::vector<int64_t> shape;
+  CHECK_OK(output->Get("shape", &shape));
+  CHECK_TRUE((shape == std::vector<int64_t>{4, 4, 5}));
+  CHECK_TRUE(output->Find("align_corners")->boolean() && !output->Find("half_pixel_centers")->boolean());
+  const Json& sample = json.Find("samples")->items()[0];
+  CHECK_EQUAL(sample.Find("file")->string(), "b.bin");
+  CHECK_EQUAL(sample.Find("height")->number(), 17.0);
+  CHECK_EQUAL(json.Find("skipped")->items()[0].Find("name")->string(), "a");
+  CHECK_EQUAL(json.Find("skipped")->items()[0].Find("reason")->string(), "a \"bad\" one");
+  CHECK_EQUAL(json.Find("num_classes")->number(), 4.0);
+  CHECK_OK(Json::Parse(ocrnet::ResultJson(GoodManifest(), dataset, {}, ocrnet::ResultKind::kMasks), &json));
+  CHECK_EQUAL(json.Find("output")->Find("kind")->string(), "labels");
+  CHECK_TRUE(json.Find("output")->Find("shape") == nullptr && json.Find("samples")->items().empty());
+}
+
+TEST(Result, OfAnEarlierRunGoesFirst) {
+  const std::string path = TestFile("r/result.json", "{}");
+  CHECK_OK(ocrnet::OpenResults(TestFolder() + "r"));
+  CHECK_TRUE(!std::filesystem::exists(path));
+  CHECK_OK(ocrnet::OpenResults(TestFolder() + "r"));
+}

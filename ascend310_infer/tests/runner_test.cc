@@ -1,0 +1,220 @@
+// The whole program with a back end that needs no SDK: the golden picture in, labels, logits and masks out.
+#include "inc/runner.h"
+
+#include <cstring>
+#include <filesystem>
+
+#include "inc/mask_png.h"
+#include "inc/picture.h"
+#include "tests/fixtures.h"
+
+using ocrnet::Json;
+using ocrnet::Options;
+using ocrnet::Status;
+using ocrnet_test::Content;
+using ocrnet_test::IndexText;
+using ocrnet_test::Replaced;
+using ocrnet_test::SampleText;
+using ocrnet_test::TestFile;
+using ocrnet_test::TestFolder;
+
+namespace {
+
+// Gives the golden logits for every sample that is the golden tensor, and zeros for others.
+class FakeEngine : public ocrnet::Engine {
+ public:
+  explicit FakeEngine(int64_t batch) : batch_(batch) {
+    const Json golden = ocrnet_test::ReadGolden();
+    tensor_ = ocrnet_test::GoldenFloats(golden, "tensor");
+    logits_ = ocrnet_test::GoldenFloats(golden, "logits");
+  }
+  ocrnet::TensorSpec input() const override { return {ocrnet::DType::kFloat32, {batch_, 3, 16, 20}}; }
+  ocrnet::TensorSpec output() const override { return {ocrnet::DType::kFloat32, {batch_, 4, 4, 5}}; }
+  Status Run(const void* input, void* output) override {
+    const float* in = static_cast<const float*>(input);
+    float* out = static_cast<float*>(output);
+    for (int64_t i = 0; i < batch_; ++i, in += tensor_.size(), out += logits_.size()) {
+      bool same = true;
+      for (size_t k = 0; k < tensor_.size(); ++k)
+        same = same && in[k] - tensor_[k] < 1e-6f && tensor_[k] - in[k] < 1e-6f;
+      for (size_t k = 0; k < logits_.size(); ++k) out[k] = same ? logits_[k] : 0;
+    }
+    return Status::Ok();
+  }
+
+ private:
+  int64_t batch_;
+  std::vector<float> tensor_;
+  std::vector<float> logits_;
+};
+
+class FakeBackend : public ocrnet::Backend {
+ public:
+  explicit FakeBackend(int64_t batch = 1) : batch_(batch) {}
+  std::string Version() const override { return "Fake 1.0"; }
+  int64_t MaxMindIrVersion() const override { return 1; }
+  Status Load(const ocrnet::EngineOptions& options, std::unique_ptr<ocrnet::Engine>* out) const override {
+    if (options.device_type != "CPU") return Status::UserError("no such device");
+    *out = std::make_unique<FakeEngine>(batch_);
+    return Status::Ok();
+  }
+
+ private:
+  int64_t batch_;
+};
+
+Options GoodOptions(const std::string& data) {
+  Options options;
+  options.mindir_path = TestFolder() + "m.mindir";
+  options.dataset_path = data;
+  options.result_path = TestFolder() + "r";
+  return options;
+}
+
+// Writes an index of samples, all with the golden tensor as their input.
+std::string WriteBinaries(const std::vector<std::string>& names) {
+  const std::vector<float> tensor = ocrnet_test::GoldenFloats(ocrnet_test::ReadGolden(), "tensor");
+  const std::string bytes(reinterpret_cast<const char*>(tensor.data()), tensor.size() * sizeof(float));
+  std::string samples;
+  for (const std::string& name : names) {
+    TestFile("d/inputs/" + name + ".bin", bytes);
+    samples += (samples.empty() ? "" : ", ") + SampleText(name);
+  }
+  TestFile("d/index.json", IndexText(samples));
+  return TestFolder() + "d";
+}
+
+std::string GoldenMask() {
+  const Json golden = ocrnet_test::ReadGolden();
+  std::vector<std::string> rows;
+  CHECK_OK(golden.Find("masks")->items()[0].Get("rows", &rows));  // align_corners, as in the fixture's manifest
+  std::string labels;
+  for (const std::string& row : rows) {
+    for (char digit : row) labels += static_cast<char>(digit - '0');
+  }
+  return labels;
+}
+
+Json ReadResult() {
+  Json json;
+  CHECK_OK(Json::Parse(Content(TestFolder() + "r/result.json"), &json));
+  return json;
+}
+
+bool HasResult() { return std::filesystem::exists(TestFolder() + "r/result.json"); }
+
+void CopyPicture(const std::string& name) { TestFile("p/" + name, Content(OCRNET_GOLDEN "/picture.png")); }
+
+}  // namespace
+
+TEST(Runner, BinariesToLabels) {
+  for (int batch : {1, 2}) {
+    ocrnet_test::WriteModel(batch);
+    CHECK_OK(ocrnet::Run(GoodOptions(WriteBinaries({"b", "a", "c"})), FakeBackend(batch)));
+    for (const char* name : {"a", "b", "c"}) CHECK_TRUE(Content(TestFolder() + "r/" + name + ".bin") == GoldenMask());
+    const Json result = ReadResult();
+    CHECK_EQUAL(result.Find("samples")->items().size(), 3);
+    CHECK_EQUAL(result.Find("samples")->items()[0].Find("file")->string(), "b.bin");
+    CHECK_EQUAL(result.Find("output")->Find("kind")->string(), "labels");
+    CHECK_TRUE(result.Find("skipped")->items().empty());
+  }
+  size_t num_files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(TestFolder() + "r")) num_files += entry.exists();
+  CHECK_EQUAL(num_files, 4);
+}
+
+TEST(Runner, BinariesToLogits) {
+  ocrnet_test::WriteModel();
+  Options options = GoodOptions(WriteBinaries({"a"}));
+  options.logits = true;
+  CHECK_OK(ocrnet::Run(options, FakeBackend()));
+  const std::vector<float> logits = ocrnet_test::GoldenFloats(ocrnet_test::ReadGolden(), "logits");
+  const std::string written = Content(TestFolder() + "r/a.bin");
+  CHECK_TRUE(written.size() == logits.size() * 4 && std::memcmp(written.data(), logits.data(), written.size()) == 0);
+  CHECK_EQUAL(ReadResult().Find("output")->Find("kind")->string(), "logits");
+}
+
+TEST(Runner, PicturesToMasks) {
+  if (!ocrnet::HavePng()) return;
+  ocrnet_test::WriteModel();
+  CopyPicture("x.png");
+  CHECK_OK(ocrnet::Run(GoodOptions(TestFolder() + "p"), FakeBackend()));
+  ocrnet::Picture mask;
+  CHECK_OK(ocrnet::PictureReader().Read(TestFolder() + "r/x.png", &mask));
+  const std::string labels = GoldenMask();
+  const int red[] = {1, 128, 0, 9};  // of the fixture's palette
+  CHECK_EQUAL(mask.pixels.size(), labels.size() * 3);
+  for (size_t i = 0; i < labels.size(); ++i) CHECK_TRUE(mask.pixels[3 * i] == red[static_cast<int>(labels[i])]);
+  CHECK_EQUAL(ReadResult().Find("samples")->items()[0].Find("height")->number(), 17.0);
+}
+
+TEST(Runner, MasksNeverReplacePictures) {
+  if (!ocrnet::HavePng()) return;
+  ocrnet_test::WriteModel();
+  CopyPicture("x.png");
+  Options options = GoodOptions(TestFolder() + "p");
+  options.result_path = TestFolder() + "p/../p";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "masks would replace the pictures");
+  options.dataset_path += "/x.png";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "masks would replace the pictures");
+}
+
+TEST(Runner, ABadPictureAmongGoodOnes) {
+  if (!ocrnet::HavePng()) return;
+  ocrnet_test::WriteModel();
+  CopyPicture("a.png");
+  CopyPicture("c.png");
+  TestFile("p/b.png", "no picture");
+  TestFile("r/result.json", "of an earlier run");
+  Options options = GoodOptions(TestFolder() + "p");
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "b.png: the picture cannot be read");
+  CHECK_TRUE(!HasResult());
+  options.keep_going = true;
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 1, "1 of 3 inputs were skipped");
+  CHECK_EQUAL(ReadResult().Find("samples")->items().size(), 2);
+  CHECK_EQUAL(ReadResult().Find("skipped")->items()[0].Find("name")->string(), "b");
+}
+
+TEST(Runner, ABinaryOfTheWrongSize) {
+  ocrnet_test::WriteModel();
+  Options options = GoodOptions(WriteBinaries({"a", "b"}));
+  TestFile("d/inputs/b.bin", "short");
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "b.bin: 5 bytes, expected 3840");
+  CHECK_TRUE(!std::filesystem::exists(TestFolder() + "r"));
+  options.keep_going = true;
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 1, "b.bin: 5 bytes");
+  CHECK_EQUAL(ReadResult().Find("samples")->items().size(), 1);
+}
+
+TEST(Runner, AModelThatIsAnother) {
+  ocrnet_test::WriteModel();
+  const Options options = GoodOptions(WriteBinaries({"a"}));
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend(2)), 2, "takes (2, 3, 16, 20) float32, but its manifest says (1,");
+  CHECK_TRUE(!HasResult());
+  TestFile("m.mindir", "other");
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "truncated, damaged or another one");
+  ocrnet_test::WriteModel(1, std::string("\x68\x03", 2));
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "python -m src.deploy.lower IN OUT");
+  std::filesystem::remove(TestFolder() + "m.mindir");
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "m.mindir: no such model file");
+}
+
+TEST(Runner, OptionsThatDoNotFitTheModel) {
+  ocrnet_test::WriteModel();
+  Options options = GoodOptions(WriteBinaries({"a"}));
+  options.batch = 2;
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "--batch 2: m.mindir was exported with --batch 1");
+  options.batch = 1;
+  options.device_type = "Ascend";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "no such device");
+  options.device_type = "CPU";
+  options.result_path = TestFile("file", "") + "/r";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "choose another --result_path");
+}
+
+TEST(Runner, ExitStatus) {
+  const FakeBackend backend;
+  CHECK_EQUAL(ocrnet::Main({"--version"}, backend), 0);
+  CHECK_EQUAL(ocrnet::Main({"--help"}, backend), 0);
+  CHECK_EQUAL(ocrnet::Main({}, backend), 2);
+}

@@ -1,0 +1,219 @@
+"""The folder of raw binaries that preprocess.py writes for programs without Python: inputs, labels, and an index of both."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.checkpoint.atomic import atomic_path
+from src.config.errors import UserError
+from src.data.loader import EvalSample
+from src.data.transforms import network_input
+
+FORMAT = 1
+INDEX_FILE = "index.json"
+STARTED_FILE = ".preprocess_started"  # there while the folder is not whole, so that one left behind is known as ours
+PARTS = ("inputs", "labels")
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """What a network takes.
+
+    Attributes:
+        size_hw: height and width, pixels.
+        dtype: "float32", normalised, or "uint8", values 0..255 that the graph normalises.
+        color_order: order of the three channels, "RGB" or "BGR".
+        mean: of each channel in color_order, of values 0..1.
+        std: likewise.
+    """
+
+    size_hw: tuple[int, int]
+    dtype: str
+    color_order: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Return a picture (HWC uint8 RGB) as the network takes it, (3, *size_hw) of the dtype."""
+        return network_input(image, self.size_hw, self.mean, self.std, self.color_order, self.dtype)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the part "input" of the index."""
+        values = asdict(self)
+        return {"shape": [3, *values.pop("size_hw")], **values}
+
+
+@dataclass(frozen=True)
+class SampleEntry:
+    """A sample of the index: its name, and height and width of its label, which are its picture's own, pixels."""
+
+    name: str
+    size_hw: tuple[int, int]
+
+    @property
+    def label_file(self) -> str:
+        """Path inside the folder."""
+        return f"labels/{self.name}.bin"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the sample's entry."""
+        height, width = self.size_hw
+        return {"name": self.name, "input": f"inputs/{self.name}.bin", "label": self.label_file, "height": height, "width": width}
+
+
+@dataclass(frozen=True)
+class SampleIndex:
+    """What postprocess.py needs of an index.
+
+    Attributes:
+        folder: where it lies.
+        input_hw: height and width of what the network takes, pixels.
+        class_names: K names.
+        ignore_label: label value that nothing counts.
+        samples: in the order of the data set.
+    """
+
+    folder: Path
+    input_hw: tuple[int, int]
+    class_names: tuple[str, ...]
+    ignore_label: int
+    samples: tuple[SampleEntry, ...]
+
+    def read_label(self, sample: SampleEntry) -> np.ndarray:
+        """Return a label, HW uint8.
+
+        Raises:
+            UserError: if it is missing or of another size than the index says.
+        """
+        path = self.folder / sample.label_file
+        height, width = sample.size_hw
+        try:
+            label = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise UserError(f"{path}: the label cannot be read ({error.strerror}); run preprocess.py again") from None
+        if label.size != height * width:
+            raise UserError(f"{path}: {label.size} bytes; a label of {width}x{height} has {height * width}; run preprocess.py again")
+        return label.reshape(height, width)
+
+
+def open_folder(folder: Path) -> None:
+    """Make the folder, or empty it of a former result of ours, and mark it as not whole.
+
+    Raises:
+        UserError: if it holds anything else, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        former = _former_files(folder)
+        (folder / STARTED_FILE).touch()
+        (folder / INDEX_FILE).unlink(missing_ok=True)
+        for path in former:
+            path.unlink()
+        for part in PARTS:
+            (folder / part).mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--train_path {folder}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def _former_files(folder: Path) -> list[Path]:
+    """Return the binaries of a former result."""
+    entries = sorted(path.name for path in folder.iterdir())
+    if not entries:
+        return []
+    ours = STARTED_FILE in entries or INDEX_FILE in entries
+    strangers = [name for name in entries if name not in (*PARTS, INDEX_FILE, STARTED_FILE)]
+    files = []
+    for part in PARTS:
+        if (folder / part).is_symlink():
+            strangers.append(part)
+        elif (folder / part).is_dir():
+            found = sorted((folder / part).iterdir())
+            strangers += [f"{part}/{path.name}" for path in found if path.suffix != ".bin" or not path.is_file()]
+            files += found
+    if strangers or not ours:
+        what = strangers[0] if strangers else entries[0]
+        raise UserError(f"--train_path {folder}: holds {what}, which preprocess.py did not write; give an empty or a new folder")
+    if INDEX_FILE in entries and STARTED_FILE not in entries:
+        read_index(folder)  # somebody else's index.json is refused
+    return files
+
+
+def write_samples(
+    folder: Path,
+    samples: Iterable[EvalSample],
+    input_format: InputFormat,
+    class_names: Iterable[str],
+    ignore_label: int,
+    progress: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Write inputs and labels one by one, and the index last; return the number of samples.
+
+    Args:
+        folder: as `open_folder` leaves it.
+        samples: pictures and labels.
+        input_format: what the network takes.
+        class_names: K names.
+        ignore_label: label value that nothing counts.
+        progress: called after each sample with 1.
+
+    Raises:
+        UserError: if a picture or label cannot be read.
+        OSError: if the disk is full.
+    """
+    entries = []
+    for sample in samples:
+        height, width = sample.label.shape
+        input_format.prepare(sample.image).tofile(folder / "inputs" / f"{sample.name}.bin")
+        sample.label.tofile(folder / "labels" / f"{sample.name}.bin")
+        entries.append(SampleEntry(sample.name, (height, width)))
+        progress(1)
+    names = list(class_names)
+    index = {
+        "format": FORMAT,
+        "input": input_format.as_json(),
+        "num_classes": len(names),
+        "class_names": names,
+        "ignore_label": ignore_label,
+        "samples": [entry.as_json() for entry in entries],
+    }
+    with atomic_path(folder / INDEX_FILE) as temporary:
+        temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    (folder / STARTED_FILE).unlink()
+    return len(entries)
+
+
+def read_index(folder: Path) -> SampleIndex:
+    """Return the index of a folder, or of the folder above it for its labels/.
+
+    Raises:
+        UserError: if there is none, or it lacks something.
+    """
+    found = [place for place in (folder, folder.absolute().parent) if (place / INDEX_FILE).is_file()]
+    if not found or (found[0] != folder and folder.name not in PARTS):
+        raise UserError(f"{folder}: no {INDEX_FILE} here, so it is no whole result of preprocess.py; run that first")
+    path = found[0] / INDEX_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}, expected {FORMAT}")
+        samples = tuple(_entry(sample) for sample in content["samples"])
+        if not samples:
+            raise ValueError("no samples")
+        height, width = (int(side) for side in content["input"]["shape"][1:])
+        names = tuple(str(name) for name in content["class_names"])
+        return SampleIndex(found[0], (height, width), names, int(content["ignore_label"]), samples)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: no index of preprocess.py, or a damaged one ({error!r}); run preprocess.py again") from None
+
+
+def _entry(sample: dict[str, Any]) -> SampleEntry:
+    name, size_hw = sample["name"], (int(sample["height"]), int(sample["width"]))
+    if not isinstance(name, str) or Path(name).name != name:
+        raise ValueError(f"sample name {name!r}")
+    if min(size_hw) < 1:
+        raise ValueError(f"{name}: size {size_hw}")
+    return SampleEntry(name, size_hw)

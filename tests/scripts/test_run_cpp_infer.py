@@ -1,0 +1,176 @@
+"""run_cpp_infer.sh and ascend310_inference.sh with stubs in place of Python and the C++ program; test_cpp_infer.py runs them for real.
+
+What they call, in which order; what they refuse, what they replace, and where they stop.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+# Both write down how they were called; FAIL names the call that fails, with status 7.
+CALLED = """#!/usr/bin/env bash
+call="$(basename "$0") $*"
+[[ "$call" == *"--version" || "$call" == *" -c "* ]] || echo "$call" >>"$CALLS"
+if [ -n "${FAIL:-}" ] && [[ "$call" == *"$FAIL"* ]]; then
+  printf 'first line\\nlast words\\n'
+  exit 7
+fi
+"""
+PYTHON = f"""{CALLED}
+case "$*" in
+  "-c "*) exec python3 "$@" ;;
+  "-m src.deploy.lower"*) [ "${{PYTHONPATH%%:*}}" = "$PROJECT" ] && touch "$4" "${{4%.mindir}}.json" ;;
+  *postprocess.py*) echo "miou: 0.5" ;;
+esac
+"""
+MAIN = f"""{CALLED}
+if [ "$1" = --version ]; then echo "main 1 (MindSpore Lite ${{LITE:-2.0.0}})"; exit; fi
+echo "throughput 1"
+"""
+BUILD = 'echo "build.sh $MS_LITE_HOME" >>"$CALLS"\ncp "$PROJECT/main" "$PROJECT/ascend310_infer/out/main"\n'
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A copy of the scripts with stubs around them, and a model and data, in folders with spaces."""
+    project = tmp_path / "a project"
+    shutil.copytree(SCRIPTS, project / "scripts")
+    for folder in ("ascend310_infer/src", "ascend310_infer/out", "models", "a data set", "work"):
+        (project / folder).mkdir(parents=True)
+    (project / "ascend310_infer/src/build.sh").write_text(BUILD)
+    for path, text in ((project / "main", MAIN), (project / "venv/bin/python", PYTHON)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    for name, kind in (("net", "native"), ("net_lite2", "lite2")):
+        (project / "models" / f"{name}.mindir").touch()
+        (project / "models" / f"{name}.json").write_text(json.dumps({"model": {"kind": kind}}))
+    return project
+
+
+def call(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {
+        **{name: value for name, value in os.environ.items() if name not in ("OUTPUT_PATH", "THREADS", "PYTHONPATH")},
+        "OCRNET_VENV": str(place / "venv"),
+        "MS_LITE_HOME": str(place / "lite"),
+        "CALLS": str(place / "calls"),
+        "PROJECT": str(place),
+        **environment,
+    }
+    command = ["bash", str(place / "scripts" / script), *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, cwd=place / "work")
+
+
+def calls(place: Path) -> list[str]:
+    return (place / "calls").read_text().splitlines()
+
+
+MODEL, LOWERED, DATA = "../models/net.mindir", "../models/net_lite2.mindir", "../a data set"
+
+
+def test_each_step_in_order_with_its_arguments(place: Path) -> None:
+    result = call(place, LOWERED, DATA, "cpu", "3", THREADS="2")
+    assert result.returncode == 0, result.stderr
+    work, model = place / "work", place / "models" / "net_lite2"
+    assert calls(place) == [
+        f"build.sh {place}/lite",
+        f"python {place}/preprocess.py --data_path {place}/a data set --train_path {work}/preprocess_Result --manifest {model}.json",
+        f"main --mindir_path {model}.mindir --dataset_path {work}/preprocess_Result --device_type CPU --device_id 3 "
+        f"--result_path {work}/result_Files --threads 2",
+        f"python {place}/postprocess.py --result_path {work}/result_Files --label_path {work}/preprocess_Result",
+    ]
+    assert (work / "infer.log").read_text() == "throughput 1\n"
+    assert (work / "acc.log").read_text() == "miou: 0.5\n"
+    assert "throughput 1" in result.stdout and result.stdout.endswith("miou: 0.5\n")
+
+
+@pytest.mark.parametrize(("version", "lowers"), [("2.0.0", True), ("2.0.1", True), ("2.3.1", False), ("12.0.0", False)])
+def test_a_native_model_is_lowered_for_lite_2_0_alone(version: str, lowers: bool, place: Path) -> None:
+    before = sorted((place / "models").iterdir())
+    assert call(place, MODEL, DATA, "CPU", LITE=version, OUTPUT_PATH="../my out").returncode == 0
+    lower = f"python -m src.deploy.lower {place}/models/net.mindir {place}/my out/lowered/net.mindir"
+    assert (lower in calls(place)) == lowers
+    used = f"{place}/my out/lowered/net" if lowers else f"{place}/models/net"
+    assert any(f"--manifest {used}.json" in line for line in calls(place))
+    assert any(f"main --mindir_path {used}.mindir" in line for line in calls(place))
+    assert sorted((place / "models").iterdir()) == before and list((place / "work").iterdir()) == []
+
+
+def test_ascend310_inference(place: Path) -> None:
+    assert call(place, LOWERED, DATA, "5", script="ascend310_inference.sh").returncode == 0
+    assert any("--device_type Ascend --device_id 5" in line for line in calls(place))
+
+
+@pytest.mark.parametrize(
+    ("step", "next_step"), [("preprocess.py", "main"), ("--mindir_path", "postprocess"), ("postprocess.py", "nothing")]
+)
+def test_it_stops_where_a_step_fails_with_its_status(step: str, next_step: str, place: Path) -> None:
+    result = call(place, LOWERED, DATA, "CPU", FAIL=step)
+    assert result.returncode == 7
+    assert step in calls(place)[-1]
+    assert not any(next_step in line.split("/")[-1] for line in calls(place)[2:] if step not in line)
+    if step != "preprocess.py":
+        log = "infer.log" if step == "--mindir_path" else "acc.log"
+        assert f"failed with status 7; the end of {place}/work/{log}:" in result.stderr
+        assert result.stderr.endswith("last words\n")
+
+
+def test_results_of_an_earlier_call_are_removed_first(place: Path) -> None:
+    results = place / "work" / "result_Files"
+    assert call(place, LOWERED, DATA, "CPU").returncode == 0
+    (results / "old.bin").touch()
+    (results / "result.json").touch()
+    assert call(place, LOWERED, DATA, "CPU", FAIL="preprocess.py").returncode == 7
+    assert [path.name for path in results.iterdir()] == [".run_cpp_infer"]
+    assert not (place / "work" / "acc.log").exists()
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_other_peoples_files_are_left_alone(is_ours: bool, place: Path) -> None:
+    results = place / "work" / "result_Files"
+    if is_ours:
+        assert call(place, LOWERED, DATA, "CPU").returncode == 0
+        (place / "calls").unlink()
+    results.mkdir(exist_ok=True)
+    names = ("thesis.doc",) if is_ours else ("a.bin", "b.png")
+    for name in names:
+        (results / name).touch()
+    result = call(place, LOWERED, DATA, "CPU")
+    assert result.returncode == 2
+    assert "is not from an earlier call; choose another folder by OUTPUT_PATH" in result.stderr
+    assert set(names) <= {path.name for path in results.iterdir()}
+    assert not (place / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([LOWERED], "expected MINDIR_PATH DATA_PATH [DEVICE_TYPE] [DEVICE_ID], got 1 arguments"),
+        ([LOWERED, DATA, "CPU", "0", "x"], "got 5 arguments"),
+        (["none.mindir", DATA, "CPU"], "MINDIR_PATH none.mindir: no such file"),
+        (["../main", DATA, "CPU"], "no manifest main.json beside it"),
+        ([LOWERED, "nowhere", "CPU"], "DATA_PATH nowhere: no such folder"),
+        ([LOWERED, DATA, "TPU"], "DEVICE_TYPE 'TPU': expected CPU, GPU or Ascend"),
+        ([LOWERED, DATA, "CPU", "one"], "DEVICE_ID 'one': expected a number"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], message: str, place: Path) -> None:
+    result = call(place, *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr and len(result.stderr.splitlines()) == 1
+    assert not (place / "calls").exists() and list((place / "work").iterdir()) == []
+
+
+def test_a_device_needs_its_own_library_and_a_manifest_must_be_one(place: Path) -> None:
+    result = call(place, LOWERED, DATA, "ASCEND", MS_LITE_HOME="")
+    assert (result.returncode, "DEVICE_TYPE Ascend needs a MindSpore Lite for it: set MS_LITE_HOME" in result.stderr) == (2, True)
+    result = call(place, LOWERED, DATA, "CPU", THREADS="many")
+    assert (result.returncode, "THREADS 'many'" in result.stderr) == (2, True)
+    (place / "models" / "net_lite2.json").write_text("{}")
+    result = call(place, LOWERED, DATA, "CPU")
+    assert (result.returncode, "net_lite2.json: no manifest of export.py" in result.stderr) == (2, True)
