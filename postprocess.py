@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from src.deploy.result_folder import ResizeRule, read_results, score
+from src.deploy.sample_folder import read_index
 from src.engine.evaluator import class_table, mean_lines
 from src.engine.progress import show_progress
-from src.inference.result_folder import ResizeRule, read_results, score
-from src.inference.sample_folder import read_index
 from src.runtime.entry import OneLineParser, parse_boolean, run
 from src.runtime.environment import prepare_environment
 
@@ -26,12 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = OneLineParser(description="Score results of the exported model.", allow_abbrev=False)
     parser.add_argument("--result_path", type=Path, required=True, metavar="FOLDER", help="what the runner wrote (result_Files)")
     parser.add_argument("--label_path", type=Path, required=True, metavar="FOLDER", help="what preprocess.py wrote, or its labels/")
-    help_text = "resizing of logits where there is no result.json to tell it (default True, as in the model zoo)"
-    parser.add_argument("--align_corners", type=parse_boolean, default=True, metavar="True|False", help=help_text)
+    for name, shown in (
+        ("align_corners", "resizing of logits where no result.json tells it"),
+        ("half_pixel_centers", "likewise, without it"),
+    ):
+        parser.add_argument(f"--{name}", type=parse_boolean, default=True, metavar="True|False", help=f"{shown} (default True)")
     arguments = parser.parse_args(argv)
     prepare_environment("CPU")
     index = read_index(arguments.label_path)
-    results = read_results(arguments.result_path, index, ResizeRule(arguments.align_corners, half_pixel_centers=True))
+    results = read_results(arguments.result_path, index, ResizeRule(arguments.align_corners, arguments.half_pixel_centers))
     with show_progress(len(index.samples), "counting", "img") as bar:
         scores = score(results, index, bar.update).compute()
     print("=========== 310 Inference Result ===========")

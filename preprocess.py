@@ -16,9 +16,9 @@ from typing import Any
 from src.config import UserError, load_config
 from src.data.basedataset import BaseDataset
 from src.data.loader import build_dataset, iterate_eval
-from src.deploy.manifest import Manifest, read_manifest
+from src.deploy.manifest import InputSpec, Manifest, read_manifest
+from src.deploy.sample_folder import open_folder, write_samples
 from src.engine.progress import show_progress
-from src.inference.sample_folder import InputFormat, open_folder, write_samples
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.logging import setup_logging
 
@@ -41,15 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{arguments.manifest}: the model tells {len(manifest.class_names)} classes apart ({manifest.class_names[0]} ...), "
             f"which are not those of {dataset.info.name}; give its own data, or export with the right dataset.name"
         )
-    input_format = _input_format(arguments, manifest, config, dataset)
+    spec = _input_spec(arguments, manifest, config, dataset)
     folder = Path(arguments.train_path)
     open_folder(folder)
     with show_progress(len(dataset), "preprocessing", "img") as bar:
         count = write_samples(
-            folder, iterate_eval(dataset, config), input_format, dataset.info.class_names, config.dataset.ignore_label, bar.update
+            folder, iterate_eval(dataset, config), spec, dataset.info.class_names, config.dataset.ignore_label, bar.update
         )
-    height, width = input_format.size_hw
-    logger.info("%d samples of %dx%d, %s %s, in %s", count, width, height, input_format.color_order, input_format.dtype, folder)
+    height, width = spec.size_hw
+    logger.info("%d samples of %dx%d, %s %s, in %s", count, width, height, spec.color_order, spec.dtype, folder)
     return 0
 
 
@@ -67,7 +67,7 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _input_format(arguments: argparse.Namespace, manifest: Manifest | None, config: Any, dataset: BaseDataset) -> InputFormat:
+def _input_spec(arguments: argparse.Namespace, manifest: Manifest | None, config: Any, dataset: BaseDataset) -> InputSpec:
     """Return what the model takes, by its manifest or by flags and configuration.
 
     Raises:
@@ -76,16 +76,15 @@ def _input_format(arguments: argparse.Namespace, manifest: Manifest | None, conf
     if manifest is None:
         size_hw = _image_size(arguments.image_size or config.eval.image_size, dataset)
         values = config.dataset
-        return InputFormat(size_hw, arguments.input or "float32", values.color_order, tuple(values.mean), tuple(values.std))
+        return InputSpec((1, 3, *size_hw), arguments.input or "float32", values.color_order, tuple(values.mean), tuple(values.std))
     given = manifest.input
-    size_hw = (given.shape[2], given.shape[3])
-    if arguments.image_size and tuple(arguments.image_size) != size_hw:
+    if arguments.image_size and tuple(arguments.image_size) != given.size_hw:
         raise UserError(
-            f"--image_size {arguments.image_size}: {arguments.manifest} says that the model takes {list(size_hw)}; leave it out"
+            f"--image_size {arguments.image_size}: {arguments.manifest} says that the model takes {list(given.size_hw)}; leave it out"
         )
     if arguments.input and arguments.input != given.dtype:
         raise UserError(f"--input {arguments.input}: {arguments.manifest} says that the model takes {given.dtype}; leave it out")
-    return InputFormat(size_hw, given.dtype, given.color_order, given.mean, given.std)
+    return given
 
 
 def _image_size(given: Sequence[int] | None, dataset: BaseDataset) -> tuple[int, int]:

@@ -5,7 +5,8 @@ import pytest
 
 import postprocess
 from src.data.loader import EvalSample
-from src.inference.sample_folder import InputFormat, open_folder, write_samples
+from src.deploy.manifest import InputSpec
+from src.deploy.sample_folder import open_folder, write_samples
 from src.runtime.entry import run
 
 
@@ -19,7 +20,7 @@ def folders(tmp_path):
     for index, (label, predicted) in enumerate([([0, 0, 1, 255], [0, 1, 1, 1]), ([1, 1], [1, 1])]):
         samples.append(EvalSample(index, f"s {index}", np.zeros((1, len(label), 3), np.uint8), np.array([label], np.uint8)))
         (results / f"s {index}.bin").write_bytes(bytes(predicted))
-    write_samples(labels, samples, InputFormat((4, 4), "uint8", "RGB", (0, 0, 0), (1, 1, 1)), ("road", "sky", "car"), 255)
+    write_samples(labels, samples, InputSpec((1, 3, 4, 4), "uint8", "RGB", (0, 0, 0), (1, 1, 1)), ("road", "sky", "car"), 255)
     return results, labels
 
 

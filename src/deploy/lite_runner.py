@@ -1,18 +1,17 @@
 """The C++ runner with MindSpore Lite, called on pictures that are in memory."""
 
-import json
 import logging
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from src.config.errors import UserError
 from src.deploy.manifest import Manifest
+from src.deploy.sample_folder import open_folder, write_index, write_sample
 from src.runtime.entry import WorkError
 
 logger = logging.getLogger("ocrnet")
@@ -88,25 +87,10 @@ def _prepare_runner(home: Path, model: Path) -> bool:
 
 def _write_samples(folder: Path, manifest: Manifest, image: np.ndarray) -> None:
     """Write a folder as preprocess.py makes it; the labels, which the runner does not judge by, are all 0."""
-    height, width = image.shape[2:]
-    for part, arrays in (("inputs", image), ("labels", np.zeros((len(image), height, width), np.uint8))):
-        (folder / part).mkdir(parents=True)
-        for index, array in enumerate(arrays):
-            array.tofile(folder / part / f"{index}.bin")
-    samples: list[dict[str, Any]] = [
-        {"name": str(index), "input": f"inputs/{index}.bin", "label": f"labels/{index}.bin", "height": height, "width": width}
-        for index in range(len(image))
-    ]
-    given = manifest.input
-    content = {
-        "format": 1,
-        "input": {"shape": given.shape[1:], "dtype": given.dtype, "color_order": given.color_order, "mean": given.mean, "std": given.std},
-        "num_classes": len(manifest.class_names),
-        "class_names": manifest.class_names,
-        "ignore_label": manifest.ignore_label,
-        "samples": samples,
-    }
-    (folder / "index.json").write_text(json.dumps(content), encoding="utf-8")
+    open_folder(folder)
+    label = np.zeros(image.shape[2:], np.uint8)
+    entries = [write_sample(folder, str(index), sample, label) for index, sample in enumerate(image)]
+    write_index(folder, entries, manifest.input, manifest.class_names, manifest.ignore_label)
 
 
 def _call(command: list[str], home: Path) -> None:

@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
+from src.data.transforms import network_input
 
 FORMAT = 1
 KINDS = ("native", "lite2", "air")
@@ -32,6 +35,15 @@ class InputSpec:
     color_order: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width, pixels."""
+        return self.shape[2], self.shape[3]
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Return a picture (HWC uint8 RGB, of any size) as the graph takes it, (3, height, width) of the dtype."""
+        return network_input(image, self.size_hw, self.mean, self.std, self.color_order, self.dtype)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.data.transforms import normalize
 from src.deploy.lite_runner import run_in_cpp
 from src.deploy.manifest import InputSpec, Manifest
 from src.runtime.entry import WorkError
@@ -100,12 +99,8 @@ def example_image(spec: InputSpec) -> np.ndarray:
         patches = rng.integers(0, 256, (max(2, height // 32), max(2, width // 32), 3)).astype(np.uint8)
         picture = cv2.resize(patches, (width, height), interpolation=cv2.INTER_CUBIC)
         noisy = np.clip(picture + rng.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
-        if spec.dtype == "uint8":
-            noisy = noisy if spec.color_order == "RGB" else noisy[..., ::-1]
-            pictures.append(noisy.transpose(2, 0, 1))
-        else:
-            pictures.append(normalize(noisy, spec.mean, spec.std, spec.color_order))
-    return np.ascontiguousarray(np.stack(pictures))
+        pictures.append(spec.prepare(noisy))
+    return np.stack(pictures)
 
 
 def _run_network(network: nn.Cell, image: np.ndarray) -> np.ndarray:

@@ -9,16 +9,17 @@ from mindspore import Tensor, nn
 
 from src.data.loader import EvalSample
 from src.data.pictures import read_image
+from src.deploy.manifest import InputSpec
+from src.deploy.result_folder import ResizeRule, read_results, score
+from src.deploy.sample_folder import open_folder, read_index, write_samples
 from src.inference.predictor import Predictor
-from src.inference.result_folder import ResizeRule, read_results, score
-from src.inference.sample_folder import InputFormat, open_folder, read_index, write_samples
 
 FOLDER = Path(__file__).resolve().parents[2] / "ascend310_infer" / "tests" / "golden"
 GOLDEN = json.loads((FOLDER / "golden.json").read_text())
 PICTURE_HW = (GOLDEN["picture"]["height"], GOLDEN["picture"]["width"])
 LOGITS = np.array(GOLDEN["logits"], np.float32).reshape(GOLDEN["logits_shape"])
-INPUT_FORMAT = InputFormat(
-    tuple(GOLDEN["input"]["shape"][2:]),
+SPEC = InputSpec(
+    tuple(GOLDEN["input"]["shape"]),
     *(GOLDEN["input"]["dtype"], GOLDEN["input"]["color_order"], tuple(GOLDEN["input"]["mean"]), tuple(GOLDEN["input"]["std"])),
 )
 MASKS = {
@@ -55,7 +56,7 @@ def test_the_file_tells_three_rules_apart():
 
 def test_preprocessed_tensor(picture):
     expected = np.array(GOLDEN["tensor"]).reshape(GOLDEN["input"]["shape"][1:])
-    tensor = INPUT_FORMAT.prepare(picture)
+    tensor = SPEC.prepare(picture)
     assert tensor.dtype == np.float32
     np.testing.assert_allclose(tensor, expected, rtol=0, atol=1e-6)
 
@@ -70,7 +71,7 @@ def test_mask_of_the_predictor_and_what_it_shows_the_network(rule, picture, pyna
         mean=values["mean"],
         std=values["std"],
         color_order=values["color_order"],
-        image_size=INPUT_FORMAT.size_hw,
+        image_size=SPEC.size_hw,
         align_corners=align_corners,
         half_pixel_centers=half_pixel_centers,
     )
@@ -85,7 +86,7 @@ def test_mask_of_postprocessing(rule, tmp_path, picture):
     LOGITS.tofile(tmp_path / "results" / "golden.bin")
     open_folder(tmp_path / "labelled")
     sample = EvalSample(0, "golden", picture, MASKS[rule].astype(np.uint8))
-    write_samples(tmp_path / "labelled", [sample], INPUT_FORMAT, "abcd", 255)
+    write_samples(tmp_path / "labelled", [sample], SPEC, "abcd", 255)
     index = read_index(tmp_path / "labelled")
     matrix = score(read_results(tmp_path / "results", index, ResizeRule(*rule)), index).matrix
     assert np.trace(matrix) == matrix.sum() == MASKS[rule].size

@@ -11,7 +11,7 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.pictures import read_index_label
-from src.inference.sample_folder import SampleEntry, SampleIndex
+from src.deploy.sample_folder import SampleEntry, SampleIndex
 from src.metrics.confusion import ConfusionMatrix
 
 FORMAT = 1

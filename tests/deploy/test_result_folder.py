@@ -8,8 +8,9 @@ from PIL import Image
 
 from src.config.errors import UserError
 from src.data.loader import EvalSample
-from src.inference.result_folder import ResizeRule, read_results, score
-from src.inference.sample_folder import InputFormat, open_folder, read_index, write_samples
+from src.deploy.manifest import InputSpec
+from src.deploy.result_folder import ResizeRule, read_results, score
+from src.deploy.sample_folder import open_folder, read_index, write_samples
 
 CORNERS = ResizeRule(align_corners=True, half_pixel_centers=False)
 LABELS = {"a": [[0, 0, 1, 2], [255, 1, 1, 2]], "b": [[1, 1, 1]]}
@@ -32,7 +33,7 @@ def index(tmp_path):
 def write_labels(folder, labels, class_names, input_hw=(4, 8)):
     open_folder(folder)
     samples = (EvalSample(0, name, np.zeros((*label.shape, 3), np.uint8), label) for name, label in labels.items())
-    write_samples(folder, samples, InputFormat(input_hw, "uint8", "RGB", (0, 0, 0), (1, 1, 1)), class_names, 255)
+    write_samples(folder, samples, InputSpec((1, 3, *input_hw), "uint8", "RGB", (0, 0, 0), (1, 1, 1)), class_names, 255)
     return read_index(folder)
 
 

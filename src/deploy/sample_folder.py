@@ -1,7 +1,7 @@
 """The folder of raw binaries that preprocess.py writes for programs without Python: inputs, labels, and an index of both."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,40 +11,12 @@ import numpy as np
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.loader import EvalSample
-from src.data.transforms import network_input
+from src.deploy.manifest import InputSpec
 
 FORMAT = 1
 INDEX_FILE = "index.json"
 STARTED_FILE = ".preprocess_started"  # there while the folder is not whole, so that one left behind is known as ours
 PARTS = ("inputs", "labels")
-
-
-@dataclass(frozen=True)
-class InputFormat:
-    """What a network takes.
-
-    Attributes:
-        size_hw: height and width, pixels.
-        dtype: "float32", normalised, or "uint8", values 0..255 that the graph normalises.
-        color_order: order of the three channels, "RGB" or "BGR".
-        mean: of each channel in color_order, of values 0..1.
-        std: likewise.
-    """
-
-    size_hw: tuple[int, int]
-    dtype: str
-    color_order: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Return a picture (HWC uint8 RGB) as the network takes it, (3, *size_hw) of the dtype."""
-        return network_input(image, self.size_hw, self.mean, self.std, self.color_order, self.dtype)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the part "input" of the index."""
-        values = asdict(self)
-        return {"shape": [3, *values.pop("size_hw")], **values}
 
 
 @dataclass(frozen=True)
@@ -55,6 +27,11 @@ class SampleEntry:
     size_hw: tuple[int, int]
 
     @property
+    def input_file(self) -> str:
+        """Path inside the folder."""
+        return f"inputs/{self.name}.bin"
+
+    @property
     def label_file(self) -> str:
         """Path inside the folder."""
         return f"labels/{self.name}.bin"
@@ -62,7 +39,7 @@ class SampleEntry:
     def as_json(self) -> dict[str, Any]:
         """Return the sample's entry."""
         height, width = self.size_hw
-        return {"name": self.name, "input": f"inputs/{self.name}.bin", "label": self.label_file, "height": height, "width": width}
+        return {"name": self.name, "input": self.input_file, "label": self.label_file, "height": height, "width": width}
 
 
 @dataclass(frozen=True)
@@ -145,8 +122,8 @@ def _former_files(folder: Path) -> list[Path]:
 def write_samples(
     folder: Path,
     samples: Iterable[EvalSample],
-    input_format: InputFormat,
-    class_names: Iterable[str],
+    spec: InputSpec,
+    class_names: Sequence[str],
     ignore_label: int,
     progress: Callable[[int], None] = lambda count: None,
 ) -> int:
@@ -155,7 +132,7 @@ def write_samples(
     Args:
         folder: as `open_folder` leaves it.
         samples: pictures and labels.
-        input_format: what the network takes.
+        spec: what the graph takes.
         class_names: K names.
         ignore_label: label value that nothing counts.
         progress: called after each sample with 1.
@@ -166,24 +143,33 @@ def write_samples(
     """
     entries = []
     for sample in samples:
-        height, width = sample.label.shape
-        input_format.prepare(sample.image).tofile(folder / "inputs" / f"{sample.name}.bin")
-        sample.label.tofile(folder / "labels" / f"{sample.name}.bin")
-        entries.append(SampleEntry(sample.name, (height, width)))
+        entries.append(write_sample(folder, sample.name, spec.prepare(sample.image), sample.label))
         progress(1)
-    names = list(class_names)
+    write_index(folder, entries, spec, class_names, ignore_label)
+    return len(entries)
+
+
+def write_sample(folder: Path, name: str, graph_input: np.ndarray, label: np.ndarray) -> SampleEntry:
+    """Write a sample's input, (3, height, width) as the graph takes it, and its label, HW uint8; return its entry of the index."""
+    entry = SampleEntry(name, (label.shape[0], label.shape[1]))
+    graph_input.tofile(folder / entry.input_file)
+    label.tofile(folder / entry.label_file)
+    return entry
+
+
+def write_index(folder: Path, entries: Sequence[SampleEntry], spec: InputSpec, class_names: Sequence[str], ignore_label: int) -> None:
+    """Write the index, which makes the folder a whole one."""
     index = {
         "format": FORMAT,
-        "input": input_format.as_json(),
-        "num_classes": len(names),
-        "class_names": names,
+        "input": {**asdict(spec), "shape": spec.shape[1:]},
+        "num_classes": len(class_names),
+        "class_names": list(class_names),
         "ignore_label": ignore_label,
         "samples": [entry.as_json() for entry in entries],
     }
     with atomic_path(folder / INDEX_FILE) as temporary:
         temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     (folder / STARTED_FILE).unlink()
-    return len(entries)
 
 
 def read_index(folder: Path) -> SampleIndex:

@@ -8,14 +8,15 @@ import pytest
 
 from src.config.errors import UserError
 from src.data.loader import EvalSample
-from src.inference.sample_folder import InputFormat, open_folder, read_index, write_samples
+from src.deploy.manifest import InputSpec
+from src.deploy.sample_folder import open_folder, read_index, write_samples
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 FORMATS = {
-    "float32 RGB": InputFormat((6, 10), "float32", "RGB", MEAN, STD),
-    "float32 BGR": InputFormat((6, 10), "float32", "BGR", MEAN, STD),
-    "uint8 RGB": InputFormat((6, 10), "uint8", "RGB", MEAN, STD),
-    "uint8 BGR": InputFormat((6, 10), "uint8", "BGR", MEAN, STD),
+    "float32 RGB": InputSpec((1, 3, 6, 10), "float32", "RGB", MEAN, STD),
+    "float32 BGR": InputSpec((1, 3, 6, 10), "float32", "BGR", MEAN, STD),
+    "uint8 RGB": InputSpec((1, 3, 6, 10), "uint8", "RGB", MEAN, STD),
+    "uint8 BGR": InputSpec((1, 3, 6, 10), "uint8", "BGR", MEAN, STD),
 }
 
 
