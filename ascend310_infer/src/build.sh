@@ -32,6 +32,8 @@ command -v cmake >/dev/null || fail "cmake is missing: install cmake, a C++17 co
 if [ "$SDK" = ON ]; then
   [ -n "${MS_LITE_HOME:-}" ] || fail "MS_LITE_HOME is not set: scripts/fetch_mindspore_lite.sh gets MindSpore Lite and prints the folder to set it to"
   [ -d "$MS_LITE_HOME" ] || fail "MS_LITE_HOME=$MS_LITE_HOME: no such folder; scripts/fetch_mindspore_lite.sh prints one"
+  [ -e "$MS_LITE_HOME/runtime/include/api/model.h" ] || [ -e "$MS_LITE_HOME/include/api/model.h" ] \
+    || fail "MS_LITE_HOME=$MS_LITE_HOME: no MindSpore Lite (no include/api/model.h); scripts/fetch_mindspore_lite.sh prints a folder that is"
   MS_LITE_HOME="$(realpath -- "$MS_LITE_HOME")"
   DEFINITIONS+=("-DMS_LITE_HOME=$MS_LITE_HOME")
   # What was found in another home must not stay.

@@ -9,27 +9,17 @@
 
 #include "inc/files.h"
 #include "inc/index.h"
-#include "inc/labels.h"
 #include "inc/manifest.h"
 #include "inc/mask_png.h"
-#include "inc/picture.h"
 #include "inc/pipeline.h"
-#include "inc/preprocess.h"
 #include "inc/result.h"
+#include "inc/stages.h"
 #include "inc/statistics.h"
 
 namespace ocrnet {
 namespace {
 
 constexpr auto kProgressInterval = std::chrono::seconds(30);
-
-// Everything that is settled before the model is loaded.
-struct Job {
-  Manifest manifest;
-  Dataset dataset;
-  ResultKind kind = ResultKind::kLabels;
-  EngineOptions engine;
-};
 
 void Log(const std::string& name, const std::string& value) { std::printf("%s: %s\n", name.c_str(), value.c_str()); }
 
@@ -106,30 +96,6 @@ Status CheckEngine(const Engine& engine, const Manifest& manifest) {
   return Status::Ok();
 }
 
-// The reading stage: binaries as they are, pictures through the preprocessing.
-class SampleReader {
- public:
-  explicit SampleReader(const Job& job) : job_(job), preprocessor_(job.manifest.input) {}
-
-  Status Read(size_t index, void* sample, AnswerSize* size) {
-    const Sample& wanted = job_.dataset.samples[index];
-    if (job_.dataset.is_binary) {
-      *size = {wanted.height, wanted.width};
-      return ReadExactly(wanted.path, job_.manifest.input.sample_bytes(), sample);
-    }
-    OCRNET_RETURN_IF_ERROR(pictures_.Read(wanted.path, &picture_));
-    *size = {picture_.height, picture_.width};
-    preprocessor_.Run(picture_, sample);
-    return Status::Ok();
-  }
-
- private:
-  const Job& job_;
-  PictureReader pictures_;
-  Picture picture_;
-  Preprocessor preprocessor_;
-};
-
 // Says now and then how far a long run has come.
 class Progress {
  public:
@@ -148,33 +114,6 @@ class Progress {
   const size_t num_samples_;
   size_t num_done_ = 0;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-// The writing stage: logits as they are, or labels at the answer's size as binaries or masks.
-class ResultWriter {
- public:
-  ResultWriter(const Job& job, const std::string& folder)
-      : job_(job), folder_(folder), label_maker_(job.manifest.output) {}
-
-  Status Write(size_t index, const void* output, AnswerSize size) {
-    const std::string path = JoinPath(folder_, ResultFile(job_.dataset.samples[index].name, job_.kind));
-    if (job_.kind == ResultKind::kLogits) {
-      return WriteFileAtomically(path, output, job_.manifest.output.sample_bytes());
-    }
-    labels_.resize(static_cast<size_t>(size.height * size.width));
-    label_maker_.Run(output, size.height, size.width, labels_.data());
-    if (job_.kind == ResultKind::kLabels) return WriteFileAtomically(path, labels_.data(), labels_.size());
-    const MaskImage mask = {labels_.data(), size.height, size.width};
-    OCRNET_RETURN_IF_ERROR(EncodeMask(mask, job_.manifest.palette, job_.manifest.ignore_label, &png_).At(path));
-    return WriteFileAtomically(path, png_.data(), png_.size());
-  }
-
- private:
-  const Job& job_;
-  const std::string& folder_;
-  LabelMaker label_maker_;
-  std::vector<uint8_t> labels_;
-  std::vector<uint8_t> png_;
 };
 
 void LogStart(const Options& options, const Job& job, const Backend& backend) {
