@@ -79,6 +79,11 @@ fi
 say "evaluating the best weights on the validation pictures"
 "$python" eval.py --checkpoint_path "$output_path/best.ckpt" --data_path "$data_path"
 
+lacking="$(missing_for_cpp)"
+[ -n "${MS_LITE_HOME:-}" ] || [ "$(uname -sm)" = "Linux x86_64" ] || lacking="MS_LITE_HOME, the MindSpore Lite for $(uname -sm)"
+# Before the export, which checks its result in C++ where the library is at hand.
+[ -n "$lacking" ] || [ -n "${MS_LITE_HOME:-}" ] || bash scripts/fetch_mindspore_lite.sh >/dev/null
+
 model="$output_path/deploy/model.mindir"
 if [ "$model" -nt "$output_path/best.ckpt" ]; then
   say "$model is there already"
@@ -87,8 +92,6 @@ else
   "$python" export.py --checkpoint_file "$output_path/best.ckpt" --file_name "$model" --file_format MINDIR --device_target CPU "${export_size[@]}"
 fi
 
-lacking="$(missing_for_cpp)"
-[ -n "${MS_LITE_HOME:-}" ] || [ "$(uname -sm)" = "Linux x86_64" ] || lacking="MS_LITE_HOME, the MindSpore Lite for $(uname -sm)"
 if [ -n "$lacking" ]; then
   say "not run in C++: this needs $lacking; then: OUTPUT_PATH=$output_path/deploy bash scripts/run_cpp_infer.sh $model $data_path CPU"
 else

@@ -30,10 +30,11 @@ printf '=== 310 Inference Result ===\nmiou: 0.76891\niou array: [0.5]\n' >"$OUTP
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the scripts in which the one that infers in C++ only writes down how it was called."""
+    """A copy of the scripts in which those around C++ only write down how they were called."""
     project = tmp_path / "a project"
     shutil.copytree(PROJECT / "scripts", project / "scripts")
     (project / "scripts/run_cpp_infer.sh").write_text(CPP_STUB)
+    (project / "scripts/fetch_mindspore_lite.sh").write_text('echo fetch >>"$CALLS"; echo /home/of/lite\n')
     for path in PROJECT.glob("requirements*.txt"):
         shutil.copy(path, project)
     return project
@@ -75,6 +76,7 @@ def test_from_nothing_then_again(stub: dict[str, str], root: Path, tmp_path: Pat
     model = f"{output}/deploy/model.mindir"
     assert first[2:] == [
         f"eval.py --checkpoint_path {output}/best.ckpt --data_path {root}/data/synthetic",
+        "fetch",  # before the export, which checks its result in C++ where it can
         f"export.py --checkpoint_file {output}/best.ckpt --file_name {model} --file_format MINDIR --device_target CPU --image_size 256 512",
         f"run_cpp_infer.sh {model} {root}/data/synthetic CPU",
     ]
@@ -82,8 +84,8 @@ def test_from_nothing_then_again(stub: dict[str, str], root: Path, tmp_path: Pat
     assert f"{output}/eval/" in result.stdout
 
     assert quickstart(stub, "--output_path", output).returncode == 0
-    again = calls(stub)[5:]
-    assert [call.split()[0] for call in again] == ["-m", "eval.py", "run_cpp_infer.sh"]  # neither training nor export
+    again = calls(stub)[6:]
+    assert [call.split()[0] for call in again] == ["-m", "eval.py", "fetch", "run_cpp_infer.sh"]  # neither training nor export
 
 
 def test_weights_newer_than_the_model_are_exported_anew(stub: dict[str, str], tmp_path: Path) -> None:
@@ -117,6 +119,7 @@ def test_a_machine_without_a_wheel_needs_ms_lite_home(home: str, stub: dict[str,
     assert result.returncode == 0, result.stderr
     assert ("this needs MS_LITE_HOME, the MindSpore Lite for Linux aarch64" in result.stdout) == (home == "")
     assert calls(stub)[-1].startswith("run_cpp_infer.sh" if home else "export.py")
+    assert "fetch" not in calls(stub)
 
 
 def test_interrupted_training_goes_on(stub: dict[str, str], root: Path, tmp_path: Path) -> None:
