@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,31 @@ class Manifest:
 def manifest_path(model: Path) -> Path:
     """Return the path of the manifest that belongs to a model file: the same name with .json."""
     return model.with_suffix(".json")
+
+
+def check_replaceable(files: Iterable[Path], flag: str) -> None:
+    """Refuse to write where a folder or a .json that is no manifest would be in the way.
+
+    Args:
+        files: to be written, models and manifests.
+        flag: what named them, for the message.
+
+    Raises:
+        UserError: naming what is in the way.
+    """
+    for path in files:
+        if path.is_dir():
+            raise UserError(f"{flag}: {path} is a folder, where a file is to be written; choose another name")
+        if path.suffix == ".json" and path.exists() and not _is_manifest(path):
+            raise UserError(f"{flag}: {path} is no manifest of a model and would be replaced; choose another name")
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT and {"model", "input", "classes"} <= content.keys()
 
 
 def read_manifest(path: Path) -> Manifest:

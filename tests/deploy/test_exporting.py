@@ -166,6 +166,30 @@ def test_wrong_inputs(checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFix
     assert not list(out.glob("**/*"))
 
 
+@pytest.mark.parametrize("name", ["eval.json", "eval_lite2.json"])
+@pytest.mark.parametrize("content", ['{"miou": 0.8}', '{"format": 1, "model": {}, "output": {}, "samples": []}', "[1]", "no JSON"])
+def test_a_json_that_is_no_manifest_is_not_replaced(
+    name: str, content: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "assemble_network", lambda config: pytest.fail("refused before anything is computed"))
+    (tmp_path / name).write_text(content)
+    assert call(checkpoint, tmp_path / "eval") == 2
+    assert f"{name} is no manifest of a model and would be replaced; choose another name" in capfd.readouterr().err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, content)]
+
+
+@pytest.mark.parametrize("name", ["m.mindir", "m.json", "m_lite2.mindir", "m_lite2.json"])
+def test_a_folder_in_the_way(name: str, checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).mkdir()
+    assert call(checkpoint, tmp_path / "m") == 2
+    assert f"{name} is a folder, where a file is to be written" in capfd.readouterr().err
+
+
+def test_earlier_models_and_manifests_may_be_replaced(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "again")
+    exporting.check_replaceable((tmp_path / "again").iterdir(), "--file_name")
+
+
 def test_a_model_that_computes_something_else_is_not_left_behind(
     checkpoint: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

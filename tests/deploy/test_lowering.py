@@ -236,6 +236,12 @@ def test_a_manifest_goes_with_the_file_it_belongs_to(tmp_path: Path) -> None:
     written = read_manifest(tmp_path / "low.json")
     assert (written.model_file, written.sha256, written.kind) == ("low.mindir", file_sha256(target), "lite2")
     assert (written.input, written.output, written.palette) == (manifest.input, manifest.output, manifest.palette)
+    (tmp_path / "eval.json").write_text("{}")
+    for name, message in (("m.v1.lite2", "m.v1.json would replace that of IN"), ("eval.mindir", "eval.json is no manifest of a model")):
+        with pytest.raises(UserError, match=message):
+            lower_file(source, tmp_path / name)
+        assert not (tmp_path / name).exists()
+    assert read_manifest(tmp_path / "m.v1.json") == manifest and (tmp_path / "eval.json").read_text() == "{}"
     (tmp_path / "m.v1.json").write_text(json.dumps(manifest.as_json()).replace(manifest.sha256, "0" * 64))
     with pytest.raises(UserError, match="belongs to another file"):
         lower_file(source, tmp_path / "again.mindir")
