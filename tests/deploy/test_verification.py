@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,6 +157,10 @@ def test_without_the_tools_the_runner_that_is_there_is_used(runner: Path, tmp_pa
     assert given is not None and (given == 1).all() and not (tmp_path / "built").exists()
 
 
+def nested(depth: int) -> list[Any]:
+    return [nested(depth - 1)] if depth else []
+
+
 def test_a_manifest_that_no_export_writes_is_refused_in_one_line(tmp_path: Path) -> None:
     path = manifest().write(tmp_path / "m_lite2.mindir")
     assert path == manifest_path(tmp_path / "m_lite2.mindir") and read_manifest(path) == manifest()
@@ -169,13 +174,33 @@ def test_a_manifest_that_no_export_writes_is_refused_in_one_line(tmp_path: Path)
         "output.kind and dtype": {**content, "output": {**content["output"], "dtype": "uint8"}},
         "colours of classes.palette": {**content, "classes": {**content["classes"], "palette": [[0, 0, 0]]}},
         "a list": [content],
+        "config: ['demo'], expected dict": {**content, "config": ["demo"]},
+        "versions: None, expected dict": {**content, "versions": None},
+        "output: 'logits', expected dict": {**content, "output": "logits"},
+        "input.mean: '0.1', expected a finite number": {**content, "input": {**content["input"], "mean": ["0.1"] * 3}},
+        "input.mean: nan": {**content, "input": {**content["input"], "mean": [float("nan")] * 3}},
+        "input.std, all of it above 0: False": {**content, "input": {**content["input"], "std": [1, 0, 1]}},
+        "int too large": {**content, "input": {**content["input"], "std": [1, 10**400, 1]}},
+        "input.std: inf": {**content, "input": {**content["input"], "std": [1, float("inf"), 1]}},
+        "input.shape: 32.5, expected int": {**content, "input": {**content["input"], "shape": [2, 3, 32.5, 40]}},
+        "input.shape: True, expected int": {**content, "input": {**content["input"], "shape": [True, 3, 32, 40]}},
+        "output.align_corners: 1, expected bool": {**content, "output": {**content["output"], "align_corners": 1}},
+        "classes.names: 'abc', expected list": {**content, "classes": {**content["classes"], "names": "abc"}},
+        "colour of classes.palette: '0', expected int": {**content, "classes": {**content["classes"], "palette": [["0", 0, 0]] * 3}},
+        "lengths of the colours": {**content, "classes": {**content["classes"], "palette": [[0, 0]] * 3}},
+        "ignore_label: None": {**content, "classes": {**content["classes"], "ignore_label": None}},
+        "model.sha256: 7, expected str": {**content, "model": {**content["model"], "sha256": 7}},
+        "config: [[[[[[[...]]]]]]], expected dict": {**content, "config": nested(200)},
     }
     for message, values in wrong.items():
         path.write_text(json.dumps(values))
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(UserError) as caught:
             read_manifest(path)
         text = str(caught.value)
         assert str(path) in text and "\n" not in text and (message in text or message == "a list"), text
-    path.write_text("{")
-    with pytest.raises(ValueError, match="no manifest"):
-        read_manifest(path)
+    for text in (b"{", b"\xff", b"[" * 100_000):
+        path.write_bytes(text)
+        with pytest.raises(UserError, match="no manifest: "):
+            read_manifest(path)
+    with pytest.raises(UserError, match="no manifest: .*directory"):
+        read_manifest(tmp_path)
