@@ -10,9 +10,11 @@ compared with the weights' network first: they appear when they agree with it.
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from src.checkpoint.run_folder import check_weight_file, config_for_checkpoint
 from src.config import UserError, load_config
@@ -50,9 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     restore_interrupt()
     logger.info("configuration: %s; %s", source, setup_runtime(config))
     report_facts(config, logger)
+    _warn_of_other_protocol(config, logger)
     for path in export_weights(config, checkpoint, options):
         logger.info("wrote %s (%.1f MiB)", path, path.stat().st_size / 2**20)
     return 0
+
+
+def _warn_of_other_protocol(config: Any, logger: logging.Logger) -> None:
+    """Say so where eval.py shows the network a picture more than once, which no model file does."""
+    keys = [f"eval.{name}" for name in ("multi_scale", "flip", "slide") if config.eval[name]]
+    if keys:
+        logger.warning("warning: the model file is one pass over the whole picture; with %s, eval.py's mIoU is another", ", ".join(keys))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -61,7 +71,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     group.add_argument("--checkpoint_file", default=None, metavar="FILE", help="weights to export (.ckpt)")
     group.add_argument("--file_name", default=None, metavar="FILE", help="model file to write, with or without its ending")
     group.add_argument("--file_format", choices=("MINDIR", "AIR"), default="MINDIR", help="AIR needs an Ascend (default: MINDIR)")
-    size_help = "pixels; default: eval.image_size, or the size of the data set's pictures"
+    size_help = "pixels; default: eval.image_size, else Cityscapes 1024 2048, CamVid 360 480"
     group.add_argument("--image_size", type=int, nargs=2, default=None, metavar=("H", "W"), help=size_help)
     group.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once (default: 1)")
     group.add_argument("--outputs", choices=("logits", "labels"), default="logits", help="logits at stride 4, or labels at H x W")

@@ -3,8 +3,8 @@
 
     python postprocess.py --result_path result_Files --label_path preprocess_Result
 
-Results are labels or logits, with the runner's result.json or named NAME.bin / NAME_0.bin as by the model zoo's; labels are those of
-preprocess.py. Prints mIoU and IoU in the model zoo's format, then a table.
+Results are labels or logits, with the runner's result.json or, as by the model zoo's, without one and named NAME_0.bin; labels are those
+of preprocess.py. Prints mIoU and IoU in the model zoo's format, then a table.
 """
 
 import sys

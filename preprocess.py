@@ -8,6 +8,7 @@ export.py wrote beside the model sets size, type and normalisation; without it t
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"which are not those of {dataset.info.name}; give its own data, or export with the right dataset.name"
         )
     spec = _input_spec(arguments, manifest, config, dataset)
+    if manifest:
+        _warn_of_other_sizes(spec, config, dataset, logger)
     folder = Path(arguments.train_path)
     open_folder(folder)
     with show_progress(len(dataset), "preprocessing", "img") as bar:
@@ -85,6 +88,16 @@ def _input_spec(arguments: argparse.Namespace, manifest: Manifest | None, config
     if arguments.input and arguments.input != given.dtype:
         raise UserError(f"--input {arguments.input}: {arguments.manifest} says that the model takes {given.dtype}; leave it out")
     return given
+
+
+def _warn_of_other_sizes(spec: InputSpec, config: Any, dataset: BaseDataset, logger: logging.Logger) -> None:
+    """Say so where eval.py shows the network each picture at its own size and the model takes another; the first picture speaks for all."""
+    if not config.eval.image_size and dataset.size_hw(0) != spec.size_hw:
+        logger.warning(
+            "warning: eval.image_size is null, so eval.py shows the network each picture at its own size, the first at %dx%d; this model "
+            "takes %dx%d: its mIoU will differ; export with --image_size H W",
+            *(*dataset.size_hw(0)[::-1], *spec.size_hw[::-1]),
+        )
 
 
 def _image_size(given: Sequence[int] | None, dataset: BaseDataset) -> tuple[int, int]:

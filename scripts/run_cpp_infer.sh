@@ -9,8 +9,8 @@
 #   DEVICE_ID    number of the device (default: 0)
 #
 # Leaves in the current folder: preprocess_Result/ (inputs, labels), result_Files/ (predicted labels), infer.log (times, memory, library),
-# acc.log (mIoU), build.log, and lowered/ where the model was lowered. What an earlier call left there is replaced; a folder of that name
-# with other files in it is refused. It stops at the first step that fails, with its status.
+# acc.log (mIoU), build.log, and lowered/ where the model was lowered. What an earlier call left there is replaced; a folder or
+# log of that name that is not from one is refused. It stops at the first step that fails, with its status.
 #
 # Environment:
 #   OUTPUT_PATH   folder for the results (default: the current one)
@@ -24,6 +24,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 MAIN="$ROOT/ascend310_infer/out/main"
 MARK=.run_cpp_infer # in result_Files: whose it is, also where a call was interrupted
+LOGS=(infer.log acc.log build.log)
 LOG_LINES=5 # of a log, shown where a step fails
 
 case "${1:-}" in
@@ -61,19 +62,22 @@ run_logged() {
   fi
 }
 
-# Remove the results of an earlier call, so that nothing of them is taken for this one's. A folder of anybody else's is refused.
+# Remove the results of an earlier call, so that nothing of them is taken for this one's. Anybody else's folder or logs are refused.
 clear_results() {
-  local results="$output/result_Files" stranger
-  if [ -d "$results" ] && [ ! -e "$results/$MARK" ] && [ ! -e "$results/result.json" ]; then
-    stranger="$(find "$results" -mindepth 1 -print -quit)"
-  elif [ -d "$results" ]; then
+  local results="$output/result_Files" stranger="" log
+  if [ -e "$results/$MARK" ] || [ -e "$results/result.json" ]; then
     stranger="$(find "$results" -mindepth 1 ! \( -type f \( -name '*.bin' -o -name '*.png' -o -name '*.json' -o -name '*.tmp' -o -name '.*' \) \) -print -quit)"
+  else
+    for log in "${LOGS[@]}"; do
+      [ ! -e "$output/$log" ] || stranger="$output/$log"
+    done
+    [ -n "$stranger" ] || [ ! -d "$results" ] || stranger="$(find "$results" -mindepth 1 -print -quit)"
   fi
-  [ -z "${stranger:-}" ] || fail "$stranger is not from an earlier call; choose another folder by OUTPUT_PATH"
+  [ -z "$stranger" ] || fail "$stranger is not from an earlier call; move it away, or choose another folder by OUTPUT_PATH"
   mkdir -p -- "$results" || fail "$results cannot be made"
-  find "$results" -mindepth 1 -delete
-  touch -- "$results/$MARK"
-  rm -f -- "$output/infer.log" "$output/acc.log" "$output/build.log"
+  touch -- "$results/$MARK" || fail "$results cannot be written to"
+  find "$results" -mindepth 1 ! -name "$MARK" -delete
+  rm -f -- "${LOGS[@]/#/$output/}"
 }
 
 clear_results

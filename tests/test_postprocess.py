@@ -19,7 +19,7 @@ def folders(tmp_path):
     samples = []
     for index, (label, predicted) in enumerate([([0, 0, 1, 255], [0, 1, 1, 1]), ([1, 1], [1, 1])]):
         samples.append(EvalSample(index, f"s {index}", np.zeros((1, len(label), 3), np.uint8), np.array([label], np.uint8)))
-        (results / f"s {index}.bin").write_bytes(bytes(predicted))
+        (results / f"s {index}_0.bin").write_bytes(bytes(predicted))
     write_samples(labels, samples, InputSpec((1, 3, 4, 4), "uint8", "RGB", (0, 0, 0), (1, 1, 1)), ("road", "sky", "car"), 255)
     return results, labels
 
@@ -42,9 +42,9 @@ def test_the_model_zoos_format_and_a_table(part, folders, capsys):
 
 def test_a_missing_result_or_index_is_one_line(folders, tmp_path, capsys):
     results, labels = folders
-    (results / "s 1.bin").unlink()
+    (results / "s 1_0.bin").unlink()
     for arguments, message in (
-        ((results, labels), "no result of 1 of the 2 samples"),
+        ((results, labels), "NAME_0.bin of 1 of the 2 samples"),
         ((results, tmp_path), "no index.json here, so it is no whole result of preprocess.py"),
     ):
         assert called("--result_path", arguments[0], "--label_path", arguments[1]) == 2

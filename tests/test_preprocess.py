@@ -62,6 +62,21 @@ def test_the_manifest_decides_size_type_colours_and_data_set(data, manifest, tmp
     np.testing.assert_array_equal(bytes_of(out / "labels" / "1.bin").reshape(40, 56), np.where(label == 11, 255, label))
 
 
+@pytest.mark.parametrize(
+    ("model_hw", "evaluated", "warns"), [([24, 32], "null", True), ([24, 32], "[24,32]", False), ([40, 56], "null", False)]
+)
+def test_a_warning_where_evaluation_takes_pictures_at_their_own_size(model_hw, evaluated, warns, data, manifest, tmp_path, capfd):
+    content = json.loads(manifest.read_text())
+    content["input"]["shape"][2:] = model_hw
+    manifest.write_text(json.dumps(content))
+    assert called("--data_path", data, "--train_path", tmp_path / "out", "--manifest", manifest, f"eval.image_size={evaluated}") == 0
+    captured = capfd.readouterr()
+    lines = [line for line in (captured.out + captured.err).splitlines() if "warning:" in line]
+    assert len(lines) == warns
+    for part in ("the first at 56x40; this model takes 32x24", "export with --image_size H W")[: 2 * warns]:
+        assert part in lines[0]
+
+
 def test_without_a_manifest_the_configuration_decides(data, tmp_path):
     out = tmp_path / "out"
     assert called("--data_path", data, "--output_path", out, "--config", "camvid_w18_small", "dataset.std=[1.0,0.5,0.25]") == 0

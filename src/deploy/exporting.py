@@ -19,7 +19,7 @@ from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
 from src.deploy.lite_runner import find_lite_home
 from src.deploy.lowering import lower_file
-from src.deploy.manifest import InputSpec, Manifest, OutputSpec, file_sha256
+from src.deploy.manifest import InputSpec, Manifest, OutputSpec, check_replaceable, file_sha256, manifest_path
 from src.deploy.model_graph import Labels, ModelGraph, Normalize
 from src.deploy.options import ExportOptions, class_names_and_palette
 from src.deploy.verification import verify
@@ -43,11 +43,13 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         MINDIR: model, manifest, lowered model, its manifest. AIR: model and manifest.
 
     Raises:
-        UserError: if the weights do not fit, the folder cannot be written, AIR is asked for without an Ascend back end, or MS_LITE_HOME
-            is no folder.
+        UserError: if the weights do not fit, a folder or somebody's .json lies where a file is to be written, the folder cannot be
+            written, AIR is asked for without an Ascend back end, or MS_LITE_HOME is no folder.
         WorkError: if a model file does not compute what the checkpoint's network does.
     """
     _check_format(options.file_format, config.device_target)
+    models = [options.target, _lowered(options.target)] if options.file_format == "MINDIR" else [options.target]
+    check_replaceable([*models, *map(manifest_path, models)], f"--file_name {options.target}")
     spec, lite_home = options.input_spec(config), find_lite_home()
     network = assemble_network(config)
     load_weights(network, checkpoint, complete=True, flag="--checkpoint_file")
@@ -58,7 +60,7 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         manifest = _manifest(model, spec, config, checkpoint, options)
         manifest.write(model)
         if options.file_format == "MINDIR":
-            lowered = model.with_name(f"{model.stem}{LITE_SUFFIX}{model.suffix}")
+            lowered = _lowered(model)
             lower_file(model, lowered)
             verify(graph, model, lowered, manifest, lite_home)
         return _publish(folder, options.target.parent)
@@ -70,6 +72,10 @@ def _check_format(file_format: str, device_target: str) -> None:
             f"--file_format AIR with --device_target {device_target}: AIR is written by Ascend's own back end; "
             "export on a machine with an Ascend (--device_target Ascend), or choose --file_format MINDIR, which every device runs"
         )
+
+
+def _lowered(model: Path) -> Path:
+    return model.with_name(f"{model.stem}{LITE_SUFFIX}{model.suffix}")
 
 
 def _graph(network: nn.Cell, spec: InputSpec, config: Any, outputs: str) -> ModelGraph:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD_SCRIPT = ROOT / "ascend310_infer" / "src" / "build.sh"
 RUNNER = ROOT / "ascend310_infer" / "out" / "main"
 _CACHED = "mindspore_lite-2.0.0"  # the folder of scripts/fetch_mindspore_lite.sh
-_BUILD_TOOLS = ("bash", "cmake", "g++")
+_BUILD_TOOLS = (("bash",), ("cmake",), ("c++", "g++", "clang++"), ("make", "ninja"))  # one of each, as in scripts/lib/common.sh
 _TIMEOUT = 1800  # seconds
 
 
@@ -36,8 +36,8 @@ def find_lite_home() -> Path | None:
             raise UserError(f"MS_LITE_HOME {given}: no such folder; give the unpacked MindSpore Lite, or unset it")
         return Path(given)
     cache = os.environ.get("OCRNET_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ocrnet"
-    folder = Path(cache) / _CACHED
-    return next((home for home in (folder, folder / "mindspore_lite") if (home / "include").is_dir() and (home / "lib").is_dir()), None)
+    home = Path(cache) / _CACHED
+    return home if (home / "include").is_dir() and (home / "lib").is_dir() else None
 
 
 def run_in_cpp(home: Path, model: Path, manifest: Manifest, image: np.ndarray) -> np.ndarray | None:
@@ -70,18 +70,20 @@ def run_in_cpp(home: Path, model: Path, manifest: Manifest, image: np.ndarray) -
 
 
 def _prepare_runner(home: Path, model: Path) -> bool:
-    missing = [tool for tool in _BUILD_TOOLS if shutil.which(tool) is None]
-    if not RUNNER.is_file() and (missing or not BUILD_SCRIPT.is_file()):
-        reason = f"no {' and no '.join(missing)}" if missing else f"no {BUILD_SCRIPT.relative_to(ROOT)}"
-        logger.info("%s was not run in C++: the runner is not built, and there is %s to build it", model.name, reason)
+    """Build the runner of these sources for this library, or take the one that is there; tell whether it starts."""
+    missing = [" or ".join(tools) for tools in _BUILD_TOOLS if not any(map(shutil.which, tools))]
+    missing += [] if BUILD_SCRIPT.is_file() else [str(BUILD_SCRIPT.relative_to(ROOT))]
+    if missing and not RUNNER.is_file():
+        logger.info("%s was not run in C++: the runner is not built, and there is no %s to build it", model.name, " and no ".join(missing))
         return False
-    if not RUNNER.is_file():
-        logger.info("building the C++ runner: bash %s", BUILD_SCRIPT.relative_to(ROOT))
-        try:
+    try:
+        if not missing:
+            logger.info("building the C++ runner: bash %s", BUILD_SCRIPT.relative_to(ROOT))
             _call(["bash", str(BUILD_SCRIPT)], home)
-        except WorkError as error:  # a library that is missing here says nothing of the model
-            logger.warning("warning: %s was not run in C++: %s", model.name, error)
-            return False
+        _call([str(RUNNER), "--version"], home)
+    except (WorkError, OSError) as error:  # a compiler's or a library's fault says nothing of the model
+        logger.warning("warning: %s was not run in C++: %s", model.name, error)
+        return False
     return True
 
 

@@ -13,7 +13,7 @@ from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.deploy.folding import fold_batch_norms
 from src.deploy.graph import Graph, Node, read_graph, write_graph
-from src.deploy.manifest import Manifest, file_sha256, manifest_path, read_manifest
+from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path, read_manifest
 from src.deploy.mindir import read_mindir
 from src.deploy.operators import OPERATORS
 
@@ -61,11 +61,15 @@ def lower_file(source: Path, target: Path) -> None:
     """Write the lowered form of a MindIR file and, where `source` has a manifest, a manifest; each file is complete or absent.
 
     Raises:
-        UserError: as `lower_model`, or if `source` is missing, is no MindIR, is cut off, or is not the file that its manifest names.
+        UserError: as `lower_model`, or if `source` is missing, is no MindIR, is cut off, or is not the file that its manifest names, or
+            if what MindSpore itself needs, or a file that is no manifest, would be replaced.
     """
     if source.resolve() == target.resolve():
         raise UserError(f"{target}: the same file as IN; MindSpore itself needs the native one, so give OUT another name")
+    if manifest_path(source).resolve() == manifest_path(target).resolve():
+        raise UserError(f"{target}: its manifest {manifest_path(target)} would replace that of IN; give OUT another name before its ending")
     manifest = _manifest_of(source)
+    check_replaceable([target] if manifest is None else [target, manifest_path(target)], "OUT")
     try:
         lowered = lower_model(read_mindir(source))
     except UserError as error:

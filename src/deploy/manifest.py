@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,31 @@ def manifest_path(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
+def check_replaceable(files: Iterable[Path], flag: str) -> None:
+    """Refuse to write where a folder or a .json that is no manifest would be in the way.
+
+    Args:
+        files: to be written, models and manifests.
+        flag: what named them, for the message.
+
+    Raises:
+        UserError: naming what is in the way.
+    """
+    for path in files:
+        if path.is_dir():
+            raise UserError(f"{flag}: {path} is a folder, where a file is to be written; choose another name")
+        if path.suffix == ".json" and path.exists() and not _is_manifest(path):
+            raise UserError(f"{flag}: {path} is no manifest of a model and would be replaced; choose another name")
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT and {"model", "input", "classes"} <= content.keys()
+
+
 def read_manifest(path: Path) -> Manifest:
     """Return the content of a manifest.
 
@@ -131,7 +158,7 @@ def read_manifest(path: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such manifest; export.py writes it beside the model") from None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no manifest: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path}: no manifest of format {FORMAT}; export the model anew")
@@ -139,7 +166,7 @@ def read_manifest(path: Path) -> Manifest:
         manifest = _from_json(content)
         _check(manifest)
         return manifest
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: a manifest that lacks something or holds a wrong value ({error}); export the model anew") from None
 
 
@@ -153,12 +180,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _check(manifest: Manifest) -> None:
-    """Refuse what no export writes.
-
-    Raises:
-        ValueError: naming it.
-        TypeError: if a value is of another type.
-    """
+    """Refuse what no export writes by a ValueError that names it."""
     choices = {
         "model.kind": (manifest.kind, KINDS),
         "input.dtype": (manifest.input.dtype, ("float32", "uint8")),
@@ -168,7 +190,9 @@ def _check(manifest: Manifest) -> None:
         "dimensions of output.shape": (len(manifest.output.shape), (4,) if manifest.output.kind == "logits" else (3,)),
         "channels": (manifest.input.shape[1:2], ((3,),)),
         "numbers of input.mean and input.std": ((len(manifest.input.mean), len(manifest.input.std)), ((3, 3),)),
+        "input.std, all of it above 0": (all(std > 0 for std in manifest.input.std), (True,)),
         "colours of classes.palette": (len(manifest.palette), (len(manifest.class_names),)),
+        "lengths of the colours": ({len(color) for color in manifest.palette}, ({3},)),
         "smallest side of a shape": (min(*manifest.input.shape, *manifest.output.shape, 1), (1,)),
     }
     for name, (value, allowed) in choices.items():
@@ -177,17 +201,47 @@ def _check(manifest: Manifest) -> None:
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:
-    model, given, output, classes = (content[part] for part in ("model", "input", "output", "classes"))
+    def one(path: str, kind: type) -> Any:
+        return _of_kind(path, _value(content, path), kind)
+
+    def several(path: str, kind: type) -> tuple[Any, ...]:
+        return _tuple_of_kind(path, _value(content, path), kind)
+
     return Manifest(
-        model_file=model["file"],
-        sha256=model["sha256"],
-        kind=model["kind"],
-        input=InputSpec(tuple(given["shape"]), given["dtype"], given["color_order"], tuple(given["mean"]), tuple(given["std"])),
-        output=OutputSpec(output["kind"], tuple(output["shape"]), output["dtype"], output["align_corners"], output["half_pixel_centers"]),
-        class_names=tuple(classes["names"]),
-        palette=tuple(tuple(color) for color in classes["palette"]),
-        ignore_label=classes["ignore_label"],
-        versions=content["versions"],
-        checkpoint=content["checkpoint"],
-        config=content["config"],
+        model_file=one("model.file", str),
+        sha256=one("model.sha256", str),
+        kind=one("model.kind", str),
+        input=InputSpec(
+            *(several("input.shape", int), one("input.dtype", str), one("input.color_order", str)),
+            *(several("input.mean", float), several("input.std", float)),
+        ),
+        output=OutputSpec(
+            *(one("output.kind", str), several("output.shape", int), one("output.dtype", str)),
+            *(one("output.align_corners", bool), one("output.half_pixel_centers", bool)),
+        ),
+        class_names=several("classes.names", str),
+        palette=tuple(_tuple_of_kind("a colour of classes.palette", color, int) for color in several("classes.palette", list)),
+        ignore_label=one("classes.ignore_label", int),
+        versions=one("versions", dict),
+        checkpoint=one("checkpoint", dict),
+        config=one("config", dict),
     )
+
+
+def _value(content: dict[str, Any], path: str) -> Any:
+    *parts, last = path.split(".")
+    for part in parts:
+        content = _of_kind(part, content[part], dict)
+    return content[last]
+
+
+def _of_kind(name: str, value: Any, kind: type) -> Any:
+    """Return a value of JSON if it is of a type; float: any finite number. True is a bool alone, though Python calls it an int too."""
+    is_right = type(value) in (int, float) and math.isfinite(value) if kind is float else type(value) is kind
+    if not is_right:
+        raise ValueError(f"{name}: {reprlib.repr(value)}, expected {'a finite number' if kind is float else kind.__name__}")
+    return value
+
+
+def _tuple_of_kind(name: str, values: Any, kind: type) -> tuple[Any, ...]:
+    return tuple(_of_kind(name, value, kind) for value in _of_kind(name, values, list))

@@ -8,9 +8,6 @@ from src.config.errors import UserError
 from src.data.loader import DATASETS
 from src.deploy.manifest import InputSpec
 
-FORMATS = ("MINDIR", "AIR")
-OUTPUTS = ("logits", "labels")
-INPUTS = ("float32", "uint8")
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels: the lowest resolution is a 32nd; beyond the latter no device has the memory
 MAX_BATCH = 1024
 
@@ -63,7 +60,7 @@ def model_path(file_name: str, file_format: str) -> Path:
     """Return the model file of --file_name, which may come with or without its ending.
 
     Raises:
-        UserError: if it names no file, or its folder cannot be made.
+        UserError: if it names a folder.
     """
     suffix = _SUFFIXES[file_format]
     path = Path(file_name)

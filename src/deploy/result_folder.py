@@ -97,20 +97,21 @@ def _check_names(path: Path, names: set[str], index: SampleIndex) -> None:
 
 
 def _from_names(folder: Path, index: SampleIndex, rule: ResizeRule) -> Results:
-    """Return files found by the samples' names; their sizes tell what they hold."""
+    """Return the model zoo's files, NAME_0.bin, of the samples; their sizes tell what they hold."""
     files = {}
     for sample in index.samples:
-        found = [path for path in (folder / f"{sample.name}.bin", folder / f"{sample.name}_0.bin") if path.is_file()]
+        ours, path = folder / f"{sample.name}.bin", folder / f"{sample.name}_0.bin"
+        if ours.is_file():  # files of the runner, which may be of several runs
+            raise UserError(f"{folder}: holds {ours.name} but no {RESULT_FILE}: an interrupted run; run the model again")
         if (folder / f"{sample.name}_1.bin").is_file():
             raise UserError(f"{folder}: several outputs of {sample.name} (_0 and _1); export the model with its main output alone")
-        if len(found) > 1:
-            raise UserError(f"{folder}: both {found[0].name} and {found[1].name}; one of them is left from another run, remove it")
-        files.update({sample.name: found[0]} if found else {})
+        if path.is_file():
+            files[sample.name] = path
     missing = [sample.name for sample in index.samples if sample.name not in files]
     if missing:
         raise UserError(
-            f"{folder}: no result of {len(missing)} of the {len(index.samples)} samples of {index.folder} ({_some(missing)}); "
-            "an interrupted run leaves no result.json: run the model again"
+            f"{folder}: neither a {RESULT_FILE}, so it is no whole result of the runner, nor NAME_0.bin of {len(missing)} of the "
+            f"{len(index.samples)} samples of {index.folder} ({_some(missing)}); run the model again"
         )
     sample = index.samples[0]
     return Results(files, _guess_logits(files[sample.name], sample, index), rule)
@@ -120,16 +121,23 @@ def _guess_logits(path: Path, sample: SampleEntry, index: SampleIndex) -> tuple[
     """Return the shape of logits without a result.json, None for labels (one byte or int32 each)."""
     height, width = sample.size_hw
     size, num_classes = path.stat().st_size, len(index.class_names)
-    if size == height * width or (size == 4 * height * width and np.fromfile(path, np.uint32).max() < max(num_classes, 2)):
-        return None
-    for stride in (4, 1, 8, 2, 16):
-        shape = (num_classes, *(-(-side // stride) for side in index.input_hw))
-        if size == 4 * int(np.prod(shape)):
-            return shape[0], shape[1], shape[2]
+    strides = (stride for stride in (4, 1, 8, 2, 16) if size == 4 * int(np.prod(_at_stride(stride, index))))
+    logits = next((_at_stride(stride, index) for stride in strides), None)
+    for dtype in (np.uint8, np.uint32):
+        # Where the size fits both, as with four classes at stride 4, values tell: no float but 0 is as small an integer.
+        if size == height * width * dtype().itemsize and (logits is None or np.fromfile(path, dtype).max() < max(num_classes, 2)):
+            return None
+    if logits is not None:
+        return logits
     raise UserError(
         f"{path}: {size} bytes fit neither labels of {width}x{height} nor logits of {num_classes} classes of a "
         f"{index.input_hw[1]}x{index.input_hw[0]} input"
     )
+
+
+def _at_stride(stride: int, index: SampleIndex) -> tuple[int, int, int]:
+    height, width = index.input_hw
+    return len(index.class_names), -(-height // stride), -(-width // stride)
 
 
 def score(results: Results, index: SampleIndex, progress: Callable[[int], None] = lambda count: None) -> ConfusionMatrix:

@@ -115,8 +115,18 @@ def _former_files(folder: Path) -> list[Path]:
         what = strangers[0] if strangers else entries[0]
         raise UserError(f"--train_path {folder}: holds {what}, which preprocess.py did not write; give an empty or a new folder")
     if INDEX_FILE in entries and STARTED_FILE not in entries:
-        read_index(folder)  # somebody else's index.json is refused
+        _check_index(folder)
     return files
+
+
+def _check_index(folder: Path) -> None:
+    """Refuse an index that may be somebody else's."""
+    try:
+        read_index(folder)
+    except UserError:
+        raise UserError(
+            f"--train_path {folder}: holds an {INDEX_FILE} that is damaged or not of preprocess.py; remove the folder or choose another one"
+        ) from None
 
 
 def write_samples(

@@ -135,6 +135,36 @@ def test_classes_that_are_not_the_data_sets_have_numbers_and_colours() -> None:
     assert len(names) == len(set(palette)) == 150
 
 
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [((), None), (("eval.flip=True",), "eval.flip"), (("eval.multi_scale=True", "eval.slide=True"), "eval.multi_scale, eval.slide")],
+)
+def test_a_warning_where_evaluation_is_more_than_one_pass(
+    words: tuple[str, ...],
+    keys: str | None,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(exporting, "export_weights", lambda config, checkpoint, options: [])
+    assert call(checkpoint, tmp_path / "m", *words) == 0
+    captured = capfd.readouterr()
+    lines = [line for line in (captured.out + captured.err).splitlines() if "warning:" in line]
+    assert len(lines) == (keys is not None)
+    assert keys is None or f"one pass over the whole picture; with {keys}, eval.py's mIoU is another" in lines[0]
+
+
+def test_the_sizes_in_help_are_those_that_are_taken(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        export.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name in ("Cityscapes", "CamVid"):
+        config = tiny_config(None, "eval.image_size=null", f"dataset.name={name}")
+        height, width = ExportOptions(tmp_path / "m.mindir").input_spec(config).size_hw
+        assert f"{name} {height} {width}" in text
+
+
 def test_wrong_inputs(checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
@@ -164,6 +194,30 @@ def test_wrong_inputs(checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFix
         with pytest.raises(SystemExit, match="2"):
             call(checkpoint, target, *wrong)
     assert not list(out.glob("**/*"))
+
+
+@pytest.mark.parametrize("name", ["eval.json", "eval_lite2.json"])
+@pytest.mark.parametrize("content", ['{"miou": 0.8}', '{"format": 1, "model": {}, "output": {}, "samples": []}', "[1]", "no JSON"])
+def test_a_json_that_is_no_manifest_is_not_replaced(
+    name: str, content: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "assemble_network", lambda config: pytest.fail("refused before anything is computed"))
+    (tmp_path / name).write_text(content)
+    assert call(checkpoint, tmp_path / "eval") == 2
+    assert f"{name} is no manifest of a model and would be replaced; choose another name" in capfd.readouterr().err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, content)]
+
+
+@pytest.mark.parametrize("name", ["m.mindir", "m.json", "m_lite2.mindir", "m_lite2.json"])
+def test_a_folder_in_the_way(name: str, checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).mkdir()
+    assert call(checkpoint, tmp_path / "m") == 2
+    assert f"{name} is a folder, where a file is to be written" in capfd.readouterr().err
+
+
+def test_earlier_models_and_manifests_may_be_replaced(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "again")
+    exporting.check_replaceable((tmp_path / "again").iterdir(), "--file_name")
 
 
 def test_a_model_that_computes_something_else_is_not_left_behind(

@@ -83,7 +83,7 @@ def test_mask_of_the_predictor_and_what_it_shows_the_network(rule, picture, pyna
 def test_mask_of_postprocessing(rule, tmp_path, picture):
     """With the golden mask for a label, every pixel is counted as right."""
     (tmp_path / "results").mkdir()
-    LOGITS.tofile(tmp_path / "results" / "golden.bin")
+    LOGITS.tofile(tmp_path / "results" / "golden_0.bin")
     open_folder(tmp_path / "labelled")
     sample = EvalSample(0, "golden", picture, MASKS[rule].astype(np.uint8))
     write_samples(tmp_path / "labelled", [sample], SPEC, "abcd", 255)

@@ -21,6 +21,7 @@ from src.deploy.operators import OPERATORS
 from src.models.builder import assemble_network
 from src.runtime.entry import run
 from tests.deploy import lite_interpreter
+from tests.random_weights import randomize
 from tests.tiny import tiny_config
 
 SIZE_HW = (38, 54)  # odd halves
@@ -46,23 +47,11 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def randomize(network: nn.Cell) -> None:
-    """Give every parameter values that tell it from the others and keep the features' size."""
-    rng = np.random.default_rng(2)
-    for parameter in network.get_parameters():
-        if parameter.ndim == 4:
-            values = rng.normal(scale=(2 / np.prod(parameter.shape[1:])) ** 0.5, size=parameter.shape)
-        else:
-            low, high = (0.5, 1.5) if parameter.name.endswith(("gamma", "moving_variance")) else (-0.3, 0.3)
-            values = rng.uniform(low, high, parameter.shape)
-        parameter.set_data(Tensor(values.astype(np.float32), parameter.dtype))
-
-
 def graph_of(name: str) -> tuple[ModelGraph, np.ndarray]:
     """Return the network of a convention and an input; to labels it is one of bytes."""
     config: Any = tiny_config(None, *CONVENTIONS[name])
     network = assemble_network(config)
-    randomize(network)
+    randomize(network, seed=2)
     rng = np.random.default_rng(3)
     if "labels" in name:
         prepare = Normalize(config.dataset.mean, config.dataset.std)
@@ -136,7 +125,7 @@ class Loose(nn.Cell):
 
 def test_batch_norms_that_cannot_be_folded_stay(tmp_path: Path, pynative: None) -> None:
     cell, image = Loose(), np.random.default_rng(1).normal(size=(2, 3, 5, 7)).astype(np.float32)
-    randomize(cell)
+    randomize(cell, seed=2)
     cell.set_train(False)
     lowered = lower_model(read_mindir(export(cell, tmp_path / "m.mindir", image)))
     names = [op for op, _ in lite_interpreter.attributes(lowered).values()]
@@ -236,6 +225,12 @@ def test_a_manifest_goes_with_the_file_it_belongs_to(tmp_path: Path) -> None:
     written = read_manifest(tmp_path / "low.json")
     assert (written.model_file, written.sha256, written.kind) == ("low.mindir", file_sha256(target), "lite2")
     assert (written.input, written.output, written.palette) == (manifest.input, manifest.output, manifest.palette)
+    (tmp_path / "eval.json").write_text("{}")
+    for name, message in (("m.v1.lite2", "m.v1.json would replace that of IN"), ("eval.mindir", "eval.json is no manifest of a model")):
+        with pytest.raises(UserError, match=message):
+            lower_file(source, tmp_path / name)
+        assert not (tmp_path / name).exists()
+    assert read_manifest(tmp_path / "m.v1.json") == manifest and (tmp_path / "eval.json").read_text() == "{}"
     (tmp_path / "m.v1.json").write_text(json.dumps(manifest.as_json()).replace(manifest.sha256, "0" * 64))
     with pytest.raises(UserError, match="belongs to another file"):
         lower_file(source, tmp_path / "again.mindir")

@@ -61,9 +61,8 @@ SIZES = {"a": (2, 4), "b": (1, 3)}
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
-@pytest.mark.parametrize("suffix", [".bin", "_0.bin"])
-def test_labels_by_name_without_a_result_json(dtype, suffix, index, tmp_path):
-    folder = write_results(tmp_path / "results", {name: array(rows).astype(dtype) for name, rows in PREDICTED.items()}, suffix)
+def test_labels_by_name_without_a_result_json(dtype, index, tmp_path):
+    folder = write_results(tmp_path / "results", {name: array(rows).astype(dtype) for name, rows in PREDICTED.items()}, "_0.bin")
     assert score(read_results(folder, index, CORNERS), index).matrix.tolist() == MATRIX
 
 
@@ -98,7 +97,8 @@ def test_palette_masks(index, tmp_path):
 @pytest.mark.parametrize("with_json", [True, False])
 def test_logits_are_resized_by_the_rule_to_the_labels_size(rule, rows, with_json, tmp_path):
     index = write_labels(tmp_path / "labelled", dict.fromkeys(("a", "b"), np.zeros((3, 4), np.uint8)), ("x", "y"))
-    folder = write_results(tmp_path / "results", dict(zip(("a", "b"), LOGITS, strict=True)))
+    suffix = ".bin" if with_json else "_0.bin"
+    folder = write_results(tmp_path / "results", dict(zip(("a", "b"), LOGITS, strict=True)), suffix)
     if with_json:
         output = {"kind": "logits", "dtype": "float32", "shape": [2, 1, 2], "align_corners": rule[0], "half_pixel_centers": rule[1]}
         result_json(folder, {"a": (3, 4), "b": (3, 4)}, num_classes=2, output=output)
@@ -109,7 +109,7 @@ def test_logits_are_resized_by_the_rule_to_the_labels_size(rule, rows, with_json
 
 def test_the_first_of_equal_logits_wins_and_all_may_be_negative(tmp_path):
     index = write_labels(tmp_path / "labelled", {"a": np.zeros((2, 2), np.uint8)}, ("x", "y", "z"))
-    folder = write_results(tmp_path / "results", {"a": np.array([[[-9, -1]], [[-3, -1]], [[-3, -2]]], np.float32)})
+    folder = write_results(tmp_path / "results", {"a": np.array([[[-9, -1]], [[-3, -1]], [[-3, -2]]], np.float32)}, "_0.bin")
     # Left: classes 1 and 2 are equal; right: 0 and 1.
     assert score(read_results(folder, index, CORNERS), index).matrix[0].tolist() == [2, 2, 0]
 
@@ -149,37 +149,55 @@ def test_results_of_other_samples_or_sizes(index, tmp_path):
 def test_missing_results(index, tmp_path):
     with pytest.raises(UserError, match="no such folder; run the model first"):
         read_results(tmp_path / "nowhere", index, CORNERS)
-    folder = write_results(tmp_path / "results", {"a": array(PREDICTED["a"])})
-    with pytest.raises(UserError, match=r"no result of 1 of the 2 samples .* \(b\)"):
+    folder = write_results(tmp_path / "results", {"a": array(PREDICTED["a"])}, "_0.bin")
+    with pytest.raises(UserError, match=r"neither a result.json, .* nor NAME_0.bin of 1 of the 2 samples .* \(b\)"):
         read_results(folder, index, CORNERS)
+    (folder / "a_0.bin").rename(folder / "a.bin")
     result_json(folder, SIZES)
     with pytest.raises(UserError, match=r"b\.bin: the result cannot be read"):
         score(read_results(folder, index, CORNERS), index)
 
 
-@pytest.mark.parametrize("more", ["a_1.bin", "a.bin"])
-def test_several_files_for_a_sample(more, index, tmp_path):
+def test_several_outputs_of_a_sample(index, tmp_path):
     folder = write_results(tmp_path / "results", {name: array(rows) for name, rows in PREDICTED.items()}, "_0.bin")
-    (folder / more).write_bytes(bytes(8))
-    with pytest.raises(UserError, match="several outputs|both a.bin and a_0.bin"):
+    (folder / "a_1.bin").write_bytes(bytes(8))
+    with pytest.raises(UserError, match="several outputs of a"):
         read_results(folder, index, CORNERS)
+
+
+@pytest.mark.parametrize("names", [("a.bin", "b.bin"), ("b.bin",), ("a_0.bin", "b_0.bin", "b.bin")])
+def test_the_runners_files_without_its_result_json_are_of_an_interrupted_run(names, index, tmp_path):
+    folder = write_results(tmp_path / "results", {name: array(PREDICTED[name[0]]) for name in names}, "")
+    with pytest.raises(UserError, match=r"holds [ab]\.bin but no result\.json: an interrupted run; run the model again"):
+        read_results(folder, index, CORNERS)
+
+
+@pytest.mark.parametrize("kind", ["labels", "logits"])
+def test_four_classes_at_stride_4_take_as_many_bytes_as_labels(kind, tmp_path):
+    index = write_labels(tmp_path / "labelled", {"a": np.full((4, 8), 3, np.uint8)}, "wxyz")
+    files = {"labels": np.full((4, 8), 3, np.uint8), "logits": np.array([[[-2, 0]], [[-3, 0]], [[0, 1]], [[1, 2]]], np.float32)}
+    folder = write_results(tmp_path / "results", {"a": files[kind]}, "_0.bin")
+    assert files["labels"].nbytes == files["logits"].nbytes
+    results = read_results(folder, index, CORNERS)
+    assert results.logits_shape == (None if kind == "labels" else (4, 1, 2))
+    assert score(results, index).matrix.tolist() == [[0] * 4] * 3 + [[0, 0, 0, 32]]
 
 
 def test_sizes_and_values_that_do_not_fit(index, tmp_path):
-    folder = write_results(tmp_path / "results", {"a": np.zeros(7, np.uint8), "b": np.zeros(3, np.uint8)})
+    folder = write_results(tmp_path / "results", {"a": np.zeros(7, np.uint8), "b": np.zeros(3, np.uint8)}, "_0.bin")
     with pytest.raises(UserError, match="7 bytes fit neither labels of 4x2 nor logits of 3 classes of a 8x4 input"):
         read_results(folder, index, CORNERS)
-    (folder / "a.bin").write_bytes(bytes(8))
-    (folder / "b.bin").write_bytes(bytes(5))
-    with pytest.raises(UserError, match=r"b\.bin: 5 bytes; labels of 3x1 have 3"):
+    (folder / "a_0.bin").write_bytes(bytes(8))
+    (folder / "b_0.bin").write_bytes(bytes(5))
+    with pytest.raises(UserError, match=r"b_0\.bin: 5 bytes; labels of 3x1 have 3"):
         score(read_results(folder, index, CORNERS), index)
-    (folder / "b.bin").write_bytes(bytes([0, 1, 7]))
-    with pytest.raises(UserError, match=r"b\.bin: prediction holds 7 \(1 pixels\)"):
+    (folder / "b_0.bin").write_bytes(bytes([0, 1, 7]))
+    with pytest.raises(UserError, match=r"b_0\.bin: prediction holds 7 \(1 pixels\)"):
         score(read_results(folder, index, CORNERS), index)
 
 
 def test_logits_cut_off(tmp_path):
     index = write_labels(tmp_path / "labelled", dict.fromkeys(("a", "b"), np.zeros((3, 4), np.uint8)), ("x", "y"))
-    folder = write_results(tmp_path / "results", {"a": LOGITS[0], "b": LOGITS[1].reshape(-1)[:3]})
-    with pytest.raises(UserError, match=r"b\.bin: 12 bytes; logits of shape \(2, 1, 2\) have 16"):
+    folder = write_results(tmp_path / "results", {"a": LOGITS[0], "b": LOGITS[1].reshape(-1)[:3]}, "_0.bin")
+    with pytest.raises(UserError, match=r"b_0\.bin: 12 bytes; logits of shape \(2, 1, 2\) have 16"):
         score(read_results(folder, index, CORNERS), index)

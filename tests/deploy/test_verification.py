@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,14 +55,22 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in that keeps its arguments and its data, and answers with a folder made before."""
     path = tmp_path / "main"
     path.write_text(
-        '#!/usr/bin/env bash\nset -e\nprintf "%s\\n" "$@" "home $MS_LITE_HOME" >"$(dirname "$0")/said"\n'
+        '#!/usr/bin/env bash\nset -e\n[ "$1" != --version ] || exit 0\nprintf "%s\\n" "$@" "home $MS_LITE_HOME" >"$(dirname "$0")/said"\n'
         "while [ $# -gt 0 ]; do case $1 in --dataset_path) data=$2 ;; --result_path) result=$2 ;; esac; shift; done\n"
         'cp -r "$data" "$(dirname "$0")/data"; cp -r "$(dirname "$0")/answer" "$result"\n'
     )
     path.chmod(0o755)
-    monkeypatch.setattr(lite_runner, "RUNNER", path)
+    (tmp_path / "build.sh").write_text('echo "$MS_LITE_HOME" >>"$(dirname "$0")/built"\n')
+    use(monkeypatch, tmp_path)
     (tmp_path / "answer").mkdir()
     return path
+
+
+def use(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the project's runner and its build script be those of a folder; both may be absent."""
+    for name, path in (("ROOT", folder), ("RUNNER", folder / "main"), ("BUILD_SCRIPT", folder / "build.sh")):
+        patch.setattr(lite_runner, name, path)
+    patch.setattr(lite_runner, "_BUILD_TOOLS", (("no-such-tool", "bash"),))
 
 
 def test_the_runner_gets_one_sample_per_picture_of_the_batch(runner: Path, tmp_path: Path) -> None:
@@ -73,6 +82,7 @@ def test_the_runner_gets_one_sample_per_picture_of_the_batch(runner: Path, tmp_p
     assert given is not None and np.array_equal(given, logits)
     said = (tmp_path / "said").read_text()
     assert "--mindir_path\nm_lite2.mindir\n" in said and "--batch\n2\n" in said and "--outputs\nlogits\n" in said and "home /lite" in said
+    assert (tmp_path / "built").read_text() == "/lite\n", "built anew for this library, though a runner was there"
     index = json.loads((tmp_path / "data" / "index.json").read_text())
     assert (index["format"], index["num_classes"], index["ignore_label"], index["class_names"]) == (1, 3, 255, ["a", "b", "c"])
     assert index["input"] == {"shape": [3, 32, 40], "dtype": "uint8", "color_order": "BGR", "mean": [0.1, 0.2, 0.3], "std": [1.0] * 3}
@@ -88,7 +98,7 @@ def test_a_runner_that_fails_or_answers_too_little_is_work_that_failed(runner: P
         np.zeros(7, np.float32).tofile(tmp_path / "answer" / f"{index}.bin")
     with pytest.raises(WorkError, match=r"gives outputs of \[7\] values; expected \(2, 3, 8, 10\)"):
         lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image)
-    runner.write_text("#!/bin/sh\necho 'much' >&2; echo 'no such device' >&2; exit 2\n")
+    runner.write_text("#!/bin/sh\n[ $1 = --version ] && exit; echo 'much' >&2; echo 'no such device' >&2; exit 2\n")
     with pytest.raises(WorkError, match="status 2: no such device"):
         lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image)
 
@@ -97,7 +107,7 @@ def test_lite_is_found_by_the_environment_or_in_the_cache(tmp_path: Path, monkey
     monkeypatch.delenv("MS_LITE_HOME", raising=False)
     monkeypatch.setenv("OCRNET_CACHE", str(tmp_path))
     assert lite_runner.find_lite_home() is None
-    home = tmp_path / "mindspore_lite-2.0.0" / "mindspore_lite"
+    home = tmp_path / "mindspore_lite-2.0.0"
     for part in ("include", "lib"):
         (home / part).mkdir(parents=True)
     assert lite_runner.find_lite_home() == home
@@ -108,23 +118,47 @@ def test_lite_is_found_by_the_environment_or_in_the_cache(tmp_path: Path, monkey
         lite_runner.find_lite_home()
 
 
-def test_a_runner_that_cannot_be_built_is_said_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
     for level in ("info", "warning"):
-        monkeypatch.setattr(lite_runner.logger, level, lambda text, *values: said.append(text % values))
-    monkeypatch.setattr(lite_runner, "ROOT", tmp_path)
-    monkeypatch.setattr(lite_runner, "RUNNER", tmp_path / "main")
-    monkeypatch.setattr(lite_runner, "BUILD_SCRIPT", tmp_path / "build.sh")
-    image = example_image(manifest().input)
-    assert lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image) is None
+        monkeypatch.setattr(lite_runner.logger, level, lambda text, *values: lines.append(text % values))
+    return lines
+
+
+def run_stub() -> np.ndarray | None:
+    return lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), example_image(manifest().input))
+
+
+def test_a_runner_that_cannot_be_built_is_said_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    use(monkeypatch, tmp_path)
+    assert run_stub() is None
     assert "no build.sh to build it" in said[-1]
     (tmp_path / "build.sh").write_text("echo libpng-dev is missing >&2; exit 2")
-    monkeypatch.setattr(lite_runner, "_BUILD_TOOLS", ("bash", "no-such-tool"))
-    assert lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image) is None
-    assert "there is no no-such-tool to build it" in said[-1]
-    monkeypatch.setattr(lite_runner, "_BUILD_TOOLS", ("bash",))
-    assert lite_runner.run_in_cpp(Path("/lite"), Path("m.mindir"), manifest(), image) is None
+    assert run_stub() is None
     assert "m.mindir was not run in C++" in said[-1] and "libpng-dev is missing" in said[-1]
+    monkeypatch.setattr(lite_runner, "_BUILD_TOOLS", (("bash",), ("no-such-tool", "nor-this")))
+    assert run_stub() is None
+    assert "there is no no-such-tool or nor-this to build it" in said[-1]
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\necho 'cannot open libmindspore.so' >&2; exit 127\n", "no program"])
+def test_a_runner_that_cannot_start_says_nothing_of_the_model(text: str, runner: Path, said: list[str]) -> None:
+    runner.write_text(text)
+    assert run_stub() is None
+    assert "warning: m.mindir was not run in C++" in said[-1]
+
+
+def test_without_the_tools_the_runner_that_is_there_is_used(runner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lite_runner, "_BUILD_TOOLS", (("no-such-tool",),))
+    for index in range(2):
+        np.ones(LOGITS.shape[1:], np.float32).tofile(tmp_path / "answer" / f"{index}.bin")
+    given = run_stub()
+    assert given is not None and (given == 1).all() and not (tmp_path / "built").exists()
+
+
+def nested(depth: int) -> list[Any]:
+    return [nested(depth - 1)] if depth else []
 
 
 def test_a_manifest_that_no_export_writes_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -140,13 +174,33 @@ def test_a_manifest_that_no_export_writes_is_refused_in_one_line(tmp_path: Path)
         "output.kind and dtype": {**content, "output": {**content["output"], "dtype": "uint8"}},
         "colours of classes.palette": {**content, "classes": {**content["classes"], "palette": [[0, 0, 0]]}},
         "a list": [content],
+        "config: ['demo'], expected dict": {**content, "config": ["demo"]},
+        "versions: None, expected dict": {**content, "versions": None},
+        "output: 'logits', expected dict": {**content, "output": "logits"},
+        "input.mean: '0.1', expected a finite number": {**content, "input": {**content["input"], "mean": ["0.1"] * 3}},
+        "input.mean: nan": {**content, "input": {**content["input"], "mean": [float("nan")] * 3}},
+        "input.std, all of it above 0: False": {**content, "input": {**content["input"], "std": [1, 0, 1]}},
+        "int too large": {**content, "input": {**content["input"], "std": [1, 10**400, 1]}},
+        "input.std: inf": {**content, "input": {**content["input"], "std": [1, float("inf"), 1]}},
+        "input.shape: 32.5, expected int": {**content, "input": {**content["input"], "shape": [2, 3, 32.5, 40]}},
+        "input.shape: True, expected int": {**content, "input": {**content["input"], "shape": [True, 3, 32, 40]}},
+        "output.align_corners: 1, expected bool": {**content, "output": {**content["output"], "align_corners": 1}},
+        "classes.names: 'abc', expected list": {**content, "classes": {**content["classes"], "names": "abc"}},
+        "colour of classes.palette: '0', expected int": {**content, "classes": {**content["classes"], "palette": [["0", 0, 0]] * 3}},
+        "lengths of the colours": {**content, "classes": {**content["classes"], "palette": [[0, 0]] * 3}},
+        "ignore_label: None": {**content, "classes": {**content["classes"], "ignore_label": None}},
+        "model.sha256: 7, expected str": {**content, "model": {**content["model"], "sha256": 7}},
+        "config: [[[[[[[...]]]]]]], expected dict": {**content, "config": nested(200)},
     }
     for message, values in wrong.items():
         path.write_text(json.dumps(values))
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(UserError) as caught:
             read_manifest(path)
         text = str(caught.value)
         assert str(path) in text and "\n" not in text and (message in text or message == "a list"), text
-    path.write_text("{")
-    with pytest.raises(ValueError, match="no manifest"):
-        read_manifest(path)
+    for text in (b"{", b"\xff", b"[" * 100_000):
+        path.write_bytes(text)
+        with pytest.raises(UserError, match="no manifest: "):
+            read_manifest(path)
+    with pytest.raises(UserError, match="no manifest: .*directory"):
+        read_manifest(tmp_path)

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from mindspore import nn
-from mindspore.nn.utils import no_init_parameters
 
 import convert_from_torch
 from src.checkpoint.weights import load_weights
 from src.config import load_config
 from src.data.pictures import read_image
 from src.inference.predictor import Predictor
-from src.models.builder import build_network
+from src.models.builder import assemble_network
 
 # What the configuration beside the weights does not decide: one pass over the picture as it is, whose scores are the logits.
 PLAIN = ("eval.image_size=null", "eval.fusion=logits")
@@ -33,8 +32,7 @@ def convert(weights: Path, folder: Path, *arguments: str) -> Path:
 def load(checkpoint: Path, *words: str) -> tuple[nn.Cell, Any]:
     """Return the network with a checkpoint's weights, in evaluation mode, and the configuration: that beside it, and `words`."""
     config = load_config(str(checkpoint.with_suffix(".yaml")), {"device_target": "CPU"}, words)
-    with no_init_parameters():  # the file has every weight
-        network = build_network(config)
+    network = assemble_network(config)
     load_weights(network, checkpoint, complete=True)
     return network.set_train(False), config
 

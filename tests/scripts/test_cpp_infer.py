@@ -21,7 +21,8 @@ from src.config.loading import save_config
 from src.data.loader import build_dataset, iterate_eval
 from src.engine.evaluator import evaluate
 from src.inference.predictor import Predictor
-from src.models.builder import build_network
+from src.models.builder import assemble_network
+from tests.random_weights import randomize
 from tests.tiny import tiny_config, write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -61,22 +62,6 @@ def write_pictures(root: Path) -> Path:
     return root
 
 
-def random_network(config: Any) -> Any:
-    """Return a network whose every parameter is random."""
-    network = build_network(config)
-    rng = np.random.default_rng(7)
-    for parameter in network.get_parameters():
-        shape, name = parameter.shape, parameter.name
-        if len(shape) > 1:
-            values = rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
-        elif name.endswith(("gamma", "moving_variance")):
-            values = rng.uniform(0.5, 1.5, shape)
-        else:
-            values = rng.normal(0, 0.3, shape)
-        parameter.set_data(Tensor(values.astype(np.float32)))
-    return network
-
-
 def balance_classes(network: Any, predictor: Predictor, image: np.ndarray) -> None:
     """Give all classes the same mean logit, so that no class wins everywhere, as one does with random weights."""
     bias = next(p for p in network.get_parameters() if p.name in ("cls_head.bias", "last_layer.3.bias"))
@@ -98,7 +83,8 @@ def test_cpp_answers_as_python_does(case: str, tmp_path: Path) -> None:
     words, export_flags, file = CASES[case]
     data = write_pictures(tmp_path / "a data set")
     config = tiny_config(data, *words)
-    network = random_network(config)
+    network = assemble_network(config)
+    randomize(network, seed=7)
     dataset = build_dataset(config, "val")
     predictor = Predictor.from_config(network, config)
     balance_classes(network, predictor, dataset.read_image(0))

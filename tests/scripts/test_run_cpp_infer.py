@@ -106,14 +106,12 @@ def test_ascend310_inference(place: Path) -> None:
     assert any("--device_type Ascend --device_id 5" in line for line in calls(place))
 
 
-@pytest.mark.parametrize(
-    ("step", "next_step"), [("preprocess.py", "main"), ("--mindir_path", "postprocess"), ("postprocess.py", "nothing")]
-)
-def test_it_stops_where_a_step_fails_with_its_status(step: str, next_step: str, place: Path) -> None:
+@pytest.mark.parametrize(("step", "num_steps"), [("preprocess.py", 2), ("--mindir_path", 3), ("postprocess.py", 4)])
+def test_it_stops_where_a_step_fails_with_its_status(step: str, num_steps: int, place: Path) -> None:
     result = call(place, LOWERED, DATA, "CPU", FAIL=step)
     assert result.returncode == 7
-    assert step in calls(place)[-1]
-    assert not any(next_step in line.split("/")[-1] for line in calls(place)[2:] if step not in line)
+    steps = ["build.sh", "preprocess.py", "main --mindir_path", "postprocess.py"][:num_steps]
+    assert [step in line for step, line in zip(steps, calls(place), strict=True)] == [True] * num_steps
     if step != "preprocess.py":
         log = "infer.log" if step == "--mindir_path" else "acc.log"
         assert f"failed with status 7; the end of {place}/work/{log}:" in result.stderr
@@ -142,9 +140,28 @@ def test_other_peoples_files_are_left_alone(is_ours: bool, place: Path) -> None:
         (results / name).touch()
     result = call(place, LOWERED, DATA, "CPU")
     assert result.returncode == 2
-    assert "is not from an earlier call; choose another folder by OUTPUT_PATH" in result.stderr
+    assert "is not from an earlier call; move it away, or choose another folder by OUTPUT_PATH" in result.stderr
     assert set(names) <= {path.name for path in results.iterdir()}
     assert not (place / "calls").exists()
+
+
+@pytest.mark.parametrize("log", ["infer.log", "acc.log", "build.log"])
+@pytest.mark.parametrize("with_results", [False, True])
+def test_other_peoples_logs_are_left_alone(log: str, with_results: bool, place: Path) -> None:
+    if with_results:
+        (place / "work" / "result_Files").mkdir()
+    (place / "work" / log).write_text("mine")
+    result = call(place, LOWERED, DATA, "CPU")
+    assert result.returncode == 2
+    assert f"{place}/work/{log} is not from an earlier call" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert (place / "work" / log).read_text() == "mine" and not (place / "calls").exists()
+
+
+def test_logs_of_an_interrupted_call_are_replaced(place: Path) -> None:
+    assert call(place, LOWERED, DATA, "CPU", FAIL="--mindir_path").returncode == 7
+    (place / "work" / "acc.log").write_text("miou: 0.1")
+    assert call(place, LOWERED, DATA, "CPU", FAIL="preprocess.py").returncode == 7
+    assert not (place / "work" / "infer.log").exists() and not (place / "work" / "acc.log").exists()
 
 
 @pytest.mark.parametrize(
