@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     spec = _input_spec(arguments, manifest, config, dataset)
     if manifest:
-        _warn_of_other_sizes(spec, config, dataset, logger)
+        _warn_of_another_size(spec, config, dataset, logger)
     folder = Path(arguments.train_path)
     open_folder(folder)
     with show_progress(len(dataset), "preprocessing", "img") as bar:
@@ -90,13 +90,15 @@ def _input_spec(arguments: argparse.Namespace, manifest: Manifest | None, config
     return given
 
 
-def _warn_of_other_sizes(spec: InputSpec, config: Any, dataset: BaseDataset, logger: logging.Logger) -> None:
-    """Say so where eval.py shows the network each picture at its own size and the model takes another; the first picture speaks for all."""
-    if not config.eval.image_size and dataset.size_hw(0) != spec.size_hw:
+def _warn_of_another_size(spec: InputSpec, config: Any, dataset: BaseDataset, logger: logging.Logger) -> None:
+    """Say so where eval.py shows the network another size than the model takes; the first picture speaks for all."""
+    shown = tuple(config.eval.image_size) if config.eval.image_size else dataset.size_hw(0)
+    if shown != spec.size_hw:
+        why = "eval.image_size" if config.eval.image_size else "the first picture's own size, as eval.image_size is null"
         logger.warning(
-            "warning: eval.image_size is null, so eval.py shows the network each picture at its own size, the first at %dx%d; this model "
-            "takes %dx%d: its mIoU will differ; export with --image_size H W",
-            *(*dataset.size_hw(0)[::-1], *spec.size_hw[::-1]),
+            "warning: eval.py shows the network %dx%d pixels (%s), and this model takes %dx%d: its mIoU will differ; "
+            "export with --image_size %d %d",
+            *(*shown[::-1], why, *spec.size_hw[::-1], *shown),
         )
 
 

@@ -63,18 +63,26 @@ def test_the_manifest_decides_size_type_colours_and_data_set(data, manifest, tmp
 
 
 @pytest.mark.parametrize(
-    ("model_hw", "evaluated", "warns"), [([24, 32], "null", True), ([24, 32], "[24,32]", False), ([40, 56], "null", False)]
+    ("model_hw", "evaluated", "shown"),
+    [
+        ([24, 32], "null", "56x40 pixels (the first picture's own size"),
+        ([24, 32], "[48,64]", "64x48 pixels (eval.image_size)"),
+        ([24, 32], "[24,32]", None),
+        ([40, 56], "null", None),
+    ],
 )
-def test_a_warning_where_evaluation_takes_pictures_at_their_own_size(model_hw, evaluated, warns, data, manifest, tmp_path, capfd):
+def test_a_warning_where_evaluation_shows_another_size(model_hw, evaluated, shown, data, manifest, tmp_path, capfd):
     content = json.loads(manifest.read_text())
     content["input"]["shape"][2:] = model_hw
     manifest.write_text(json.dumps(content))
     assert called("--data_path", data, "--train_path", tmp_path / "out", "--manifest", manifest, f"eval.image_size={evaluated}") == 0
     captured = capfd.readouterr()
     lines = [line for line in (captured.out + captured.err).splitlines() if "warning:" in line]
-    assert len(lines) == warns
-    for part in ("the first at 56x40; this model takes 32x24", "export with --image_size H W")[: 2 * warns]:
-        assert part in lines[0]
+    assert len(lines) == (shown is not None)
+    if shown:
+        height, width = (40, 56) if evaluated == "null" else (48, 64)
+        for part in (shown, "this model takes 32x24", f"export with --image_size {height} {width}"):
+            assert part in lines[0]
 
 
 def test_without_a_manifest_the_configuration_decides(data, tmp_path):
