@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxIndexBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxIndexBytes = 64 << 20;  // several 100000 samples; what it holds takes many times that memory
 constexpr int64_t kMaxAnswerSide = 1 << 16;
 constexpr int64_t kMaxAnswerPixels = int64_t{1} << 28;
 constexpr double kMaxDifference = 1e-6;  // of mean and std

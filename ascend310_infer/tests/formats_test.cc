@@ -167,6 +167,25 @@ TEST(Index, Pictures) {
   Dataset dataset;
   for (const char* name : {"p/b.png", "p/a.JPG", "p/c.jpeg", "p/notes.txt", "p/.hidden.png", "p/sub/d.png"})
     TestFile(name, "");
+// preprocess.py would say the same again, unless the model is another.
+TEST(Index, AdviceThatHelps) {
+  Dataset dataset;
+  const auto advises = [&dataset](const std::string& text) {
+    return OpenIndex(text, &dataset).message().find("run preprocess.py again") != std::string::npos;
+  };
+  const std::string good = IndexText(SampleText("a"));
+  CHECK_TRUE(advises(Replaced(good, "\"BGR\"", "\"RGB\"")) && advises(Replaced(good, "[3, 16, 20]", "[3, 16, 24]")) &&
+             advises(Replaced(good, "\"num_classes\": 4", "\"num_classes\": 5")));
+  CHECK_TRUE(!advises(Replaced(good, "\"name\": \"a\"", "\"name\": \".a\"")) && !advises("{"));
+}
+
+TEST(Index, SizeIsLimited) {
+  Dataset dataset;
+  CHECK_OK(OpenIndex(IndexText(SampleText("a")), &dataset));
+  std::filesystem::resize_file(TestFolder() + "data/index.json", (64 << 20) + 1);  // takes no space
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "data", GoodManifest(), false, &dataset), 2, "at most 67108864");
+}
+
   CHECK_OK(ocrnet::OpenDataset(TestFolder() + "p", GoodManifest(), true, &dataset));
   CHECK_TRUE(!dataset.is_binary);
   std::string names;
