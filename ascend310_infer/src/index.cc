@@ -159,9 +159,9 @@ Status OpenPictures(const std::string& folder, Dataset* out) {
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     const fs::path& path = entry->path();
     has_inputs = has_inputs || path.filename() == "inputs";
-    std::error_code ignored;
+    std::error_code ignored;  // what cannot be looked at, such as a dangling link, fails when it is read
     const bool is_hidden = path.filename().string()[0] == '.';
-    if (!is_hidden && IsPicture(path) && entry->is_regular_file(ignored)) paths.push_back(path);
+    if (!is_hidden && IsPicture(path) && !entry->is_directory(ignored)) paths.push_back(path);
   }
   if (error) return Status::UserError(folder + ": cannot be read: " + error.message());
   if (paths.empty()) {

@@ -221,6 +221,16 @@ TEST(Result, Content) {
   CHECK_OK(json.GetObject("output", &output));
   std::vector<int64_t> shape;
   CHECK_OK(output->Get("shape", &shape));
+// They are found missing when they are read, instead of being passed over in silence.
+TEST(Index, PicturesThatCannotBeReadCount) {
+  Dataset dataset;
+  TestFile("p/a.png", "");
+  std::filesystem::create_symlink("nowhere", TestFolder() + "p/b.png");
+  std::filesystem::create_directories(TestFolder() + "p/c.png");
+  CHECK_OK(ocrnet::OpenDataset(TestFolder() + "p", GoodManifest(), true, &dataset));
+  CHECK_EQUAL(dataset.samples.size(), 2);
+}
+
   CHECK_TRUE((shape == std::vector<int64_t>{4, 4, 5}));
   CHECK_TRUE(output->Find("align_corners")->boolean() && !output->Find("half_pixel_centers")->boolean());
   const Json& sample = json.Find("samples")->items()[0];
