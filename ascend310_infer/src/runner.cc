@@ -198,6 +198,8 @@ int Main(const std::vector<std::string>& arguments, const Backend& backend) {
     } else if (status.ok() && options.version) {
       std::printf("OCRNet runner with %s\n", backend.Version().c_str());
     } else if (status.ok()) {
+  const bool is_logged = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (status.ok() && !is_logged) status = Status::WorkFailed("the log cannot be written to stdout; free some space");
       status = Run(options, backend);
     }
   } catch (const std::exception& error) {

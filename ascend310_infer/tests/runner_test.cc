@@ -1,6 +1,10 @@
 // The whole program with a back end that needs no SDK: the golden picture in, labels, logits and masks out.
 #include "inc/runner.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -217,4 +221,18 @@ TEST(Runner, ExitStatus) {
   CHECK_EQUAL(ocrnet::Main({"--version"}, backend), 0);
   CHECK_EQUAL(ocrnet::Main({"--help"}, backend), 0);
   CHECK_EQUAL(ocrnet::Main({}, backend), 2);
+}
+
+TEST(Runner, ALogThatCannotBeWritten) {
+  if (access("/dev/full", W_OK) != 0) return;
+  std::fflush(stdout);
+  const int log = dup(STDOUT_FILENO);
+  const int full = open("/dev/full", O_WRONLY);
+  dup2(full, STDOUT_FILENO);
+  const int status = ocrnet::Main({"--version"}, FakeBackend());
+  dup2(log, STDOUT_FILENO);
+  close(log);
+  close(full);
+  std::clearerr(stdout);
+  CHECK_EQUAL(status, 1);
 }
