@@ -273,7 +273,7 @@ TEST(Statistics, PeakMemoryGrows) {
 TEST(Statistics, PeakMemoryIsNotTheLaunchers) {
   const std::vector<char> large(512 << 20, 1);
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-  std::FILE* child = popen(("'" + self + "' --peak_memory").c_str(), "r");
+  std::FILE* child = popen(("exec '" + self + "' --peak_memory").c_str(), "r");
   unsigned long long peak = 0;
   CHECK_TRUE(child != nullptr && std::fscanf(child, "%llu", &peak) == 1 && pclose(child) == 0);
   CHECK_TRUE(peak > 1 << 20 && peak < large.size() / 2);
