@@ -3,6 +3,7 @@
 #define OCRNET_INC_ENGINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -40,6 +41,19 @@ class Backend {
   virtual int64_t MaxMindIrVersion() const = 0;
   virtual Status Load(const EngineOptions& options, std::unique_ptr<Engine>* out) const = 0;
 };
+
+// What the back ends say of their libraries' failures.
+
+// Returns the model's path and the options that name the device.
+std::string ModelOnDevice(const EngineOptions& options);
+
+// Returns the error of a model that a library cannot load; advises on the device only where the cause lies there.
+Status LoadingFailed(const EngineOptions& options, const std::string& library, const std::string& cause);
+
+// Runs a step of a library; returns in one line why it failed, empty where it did not. The cause is what the library
+// printed on stderr, which is held back, else the text that the step left, else that of its exception.
+// step: returns false where it failed.
+std::string CauseOfFailure(const std::function<bool(std::string* text)>& step);
 
 }  // namespace ocrnet
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "inc/status.h"
@@ -19,13 +20,13 @@ class Json {
   // Reads one value that makes up the whole text. The message names the line of what is wrong.
   static Status Parse(const std::string& text, Json* out);
 
-  Type type() const { return type_; }
-  bool is_null() const { return type_ == Type::kNull; }
+  Type type() const { return static_cast<Type>(value_.index()); }
+  bool is_null() const { return type() == Type::kNull; }
   // The value of a type; for another type an empty one.
-  bool boolean() const { return boolean_; }
-  double number() const { return number_; }
-  const std::string& string() const { return string_; }
-  const std::vector<Json>& items() const { return items_; }
+  bool boolean() const { return Value<bool>(); }
+  double number() const { return Value<double>(); }
+  const std::string& string() const { return Value<std::string>(); }
+  const std::vector<Json>& items() const { return Value<std::vector<Json>>(); }
   // Returns the value of an object's key; nullptr without that key.
   const Json* Find(const std::string& key) const;
 
@@ -45,12 +46,17 @@ class Json {
 
   Status Expect(const std::string& key, Type type, const char* name, const Json** out) const;
 
-  Type type_ = Type::kNull;
-  bool boolean_ = false;
-  double number_ = 0;
-  std::string string_;
-  std::vector<Json> items_;  // of an array
-  std::map<std::string, Json> members_;
+  using Members = std::map<std::string, Json>;
+
+  template <typename T>
+  const T& Value() const {
+    static const T kEmpty{};
+    const T* value = std::get_if<T>(&value_);
+    return value != nullptr ? *value : kEmpty;
+  }
+
+  // One alternative for each type, in the types' order: an index of many samples has many values.
+  std::variant<std::monostate, bool, double, std::string, std::vector<Json>, Members> value_;
 };
 
 // Returns the string as a JSON literal with its quotes; in a string that is not UTF-8, '?' stands for what is not

@@ -1,4 +1,4 @@
-// Holds back what a library prints on stderr while it loads a model, so that a failure can be told in one line.
+// Holds back what a library prints on stderr while it loads or runs a model, so that a failure can be told in one line.
 #ifndef OCRNET_INC_STDERR_CAPTURE_H_
 #define OCRNET_INC_STDERR_CAPTURE_H_
 
@@ -16,7 +16,7 @@ class StderrCapture {
   StderrCapture(const StderrCapture&) = delete;
   StderrCapture& operator=(const StderrCapture&) = delete;
 
-  // Gives stderr back and returns what was printed, at most 64 KiB.
+  // Gives stderr back and returns what was printed; of much the first and the last 32 KiB.
   std::string Finish();
 
  private:
@@ -24,8 +24,9 @@ class StderrCapture {
   int stderr_copy_ = -1;
 };
 
-// Returns the cause that a MindSpore log names: the first library that could not be opened, otherwise the first error;
-// empty without any.
+// Returns the cause that a MindSpore log names: the first library that could not be opened, otherwise the first thing
+// that is unsupported (only a warning, without which no error is understood), otherwise the first error; empty without
+// any.
 std::string CauseInLog(const std::string& log);
 
 }  // namespace ocrnet

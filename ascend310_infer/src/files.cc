@@ -48,7 +48,8 @@ Status ReadInto(const std::string& path, std::FILE* file, void* out, size_t size
 Status FileSize(const std::string& path, uint64_t* size) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) return Status::UserError(path + ": no such file");
+  if (status.type() == fs::file_type::not_found) return Status::UserError(path + ": no such file");
+  if (error) return Status::UserError(path + ": cannot be read: " + error.message());
   if (!fs::is_regular_file(status)) return Status::UserError(path + ": not a file");
   *size = fs::file_size(path, error);
   return error ? Status::UserError(path + ": " + error.message()) : Status::Ok();

@@ -15,10 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxIndexBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxIndexBytes = 64 << 20;  // several 100000 samples; what it holds takes many times that memory
 constexpr int64_t kMaxAnswerSide = 1 << 16;
 constexpr int64_t kMaxAnswerPixels = int64_t{1} << 28;
 constexpr double kMaxDifference = 1e-6;  // of mean and std
+constexpr char kPreprocessAgain[] = "; run preprocess.py again for this model";
 
 std::string LowerExtension(const fs::path& path) {
   std::string extension = path.extension().string();
@@ -49,14 +50,17 @@ Status CheckInput(const Json& json, const InputSpec& wanted) {
   OCRNET_RETURN_IF_ERROR(ReadNormalization(json, &found));
   const TensorSpec sample{wanted.tensor.dtype, {3, wanted.height(), wanted.width()}};
   if (found.tensor != sample) {
-    return Status::UserError("samples are " + found.tensor.ToString() + ", the model takes " + sample.ToString());
+    return Status::UserError("samples are " + found.tensor.ToString() + ", the model takes " + sample.ToString() +
+                             kPreprocessAgain);
   }
   bool same = found.color_order == wanted.color_order;
   for (size_t i = 0; i < 3; ++i) {
     same = same && std::fabs(found.mean[i] - wanted.mean[i]) <= kMaxDifference &&
            std::fabs(found.std[i] - wanted.std[i]) <= kMaxDifference;
   }
-  return same ? Status::Ok() : Status::UserError("colour order, mean or std are not those of the model");
+  return same ? Status::Ok()
+              : Status::UserError(std::string("colour order, mean or std are not those of the model") +
+                                  kPreprocessAgain);
 }
 
 Status ReadSample(const Json& json, const std::string& folder, Sample* out) {
@@ -65,7 +69,8 @@ Status ReadSample(const Json& json, const std::string& folder, Sample* out) {
   OCRNET_RETURN_IF_ERROR(json.Get("input", &input));
   OCRNET_RETURN_IF_ERROR(json.Get("height", &out->height));
   OCRNET_RETURN_IF_ERROR(json.Get("width", &out->width));
-  if (!IsSafeName(out->name)) return Status::UserError("the name " + JsonQuoted(out->name) + " is no plain file name");
+  if (!IsSafeName(out->name))
+    return Status::UserError("the name " + JsonQuoted(out->name) + " is no plain file name; rename the picture");
   if (!IsSafePath(input)) return Status::UserError("the input " + JsonQuoted(input) + " leaves the folder");
   const bool fits = out->height >= 1 && out->width >= 1 && out->height <= kMaxAnswerSide &&
                     out->width <= kMaxAnswerSide && out->height * out->width <= kMaxAnswerPixels;
@@ -102,7 +107,7 @@ Status FromJson(const Json& json, const std::string& folder, const Manifest& man
   const int64_t wanted = static_cast<int64_t>(manifest.class_names.size());
   if (num_classes != wanted) {
     return Status::UserError("labels of " + std::to_string(num_classes) + " classes, the model has " +
-                             std::to_string(wanted));
+                             std::to_string(wanted) + kPreprocessAgain);
   }
   return ReadSamples(json, folder, out);
 }
@@ -113,7 +118,7 @@ Status CheckSizes(const std::vector<Sample>& samples, size_t bytes) {
     OCRNET_RETURN_IF_ERROR(FileSize(sample.path, &size));
     if (size != bytes) {
       return Status::UserError(sample.path + ": " + std::to_string(size) + " bytes, expected " + std::to_string(bytes) +
-                               "; run preprocess.py again for this model");
+                               kPreprocessAgain);
     }
   }
   return Status::Ok();
@@ -127,9 +132,7 @@ Status OpenIndex(const std::string& folder, const std::string& path, const Manif
   Json json;
   Status status = Json::Parse(text, &json);
   if (status.ok()) status = FromJson(json, folder, manifest, &out->samples);
-  if (!status.ok()) {
-    return Status::UserError(path + ": " + status.message() + "; run preprocess.py again for this model");
-  }
+  OCRNET_RETURN_IF_ERROR(status.At(path));
   return check_sizes ? CheckSizes(out->samples, manifest.input.sample_bytes()) : Status::Ok();
 }
 
@@ -156,9 +159,9 @@ Status OpenPictures(const std::string& folder, Dataset* out) {
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     const fs::path& path = entry->path();
     has_inputs = has_inputs || path.filename() == "inputs";
-    std::error_code ignored;
+    std::error_code ignored;  // what cannot be looked at, such as a dangling link, fails when it is read
     const bool is_hidden = path.filename().string()[0] == '.';
-    if (!is_hidden && IsPicture(path) && entry->is_regular_file(ignored)) paths.push_back(path);
+    if (!is_hidden && IsPicture(path) && !entry->is_directory(ignored)) paths.push_back(path);
   }
   if (error) return Status::UserError(folder + ": cannot be read: " + error.message());
   if (paths.empty()) {

@@ -19,35 +19,36 @@ bool WholeNumber(const Json& value, int64_t* out) {
 }  // namespace
 
 const Json* Json::Find(const std::string& key) const {
-  const auto member = members_.find(key);
-  return member == members_.end() ? nullptr : &member->second;
+  const Members& members = Value<Members>();
+  const auto member = members.find(key);
+  return member == members.end() ? nullptr : &member->second;
 }
 
 Status Json::Expect(const std::string& key, Type type, const char* name, const Json** out) const {
   *out = Find(key);
   if (*out == nullptr) return Status::UserError("\"" + key + "\" is missing");
-  if ((*out)->type_ != type) return Status::UserError("\"" + key + "\" is not " + name);
+  if ((*out)->type() != type) return Status::UserError("\"" + key + "\" is not " + name);
   return Status::Ok();
 }
 
 Status Json::Get(const std::string& key, std::string* out) const {
   const Json* value;
   OCRNET_RETURN_IF_ERROR(Expect(key, Type::kString, "a string", &value));
-  *out = value->string_;
+  *out = value->string();
   return Status::Ok();
 }
 
 Status Json::Get(const std::string& key, bool* out) const {
   const Json* value;
   OCRNET_RETURN_IF_ERROR(Expect(key, Type::kBool, "true or false", &value));
-  *out = value->boolean_;
+  *out = value->boolean();
   return Status::Ok();
 }
 
 Status Json::Get(const std::string& key, double* out) const {
   const Json* value;
   OCRNET_RETURN_IF_ERROR(Expect(key, Type::kNumber, "a number", &value));
-  *out = value->number_;
+  *out = value->number();
   return Status::Ok();
 }
 
@@ -61,9 +62,9 @@ Status Json::Get(const std::string& key, std::vector<std::string>* out) const {
   const Json* value;
   OCRNET_RETURN_IF_ERROR(GetArray(key, &value));
   out->clear();
-  for (const Json& item : value->items_) {
-    if (item.type_ != Type::kString) return Status::UserError("\"" + key + "\" holds something that is not a string");
-    out->push_back(item.string_);
+  for (const Json& item : value->items()) {
+    if (item.type() != Type::kString) return Status::UserError("\"" + key + "\" holds something that is not a string");
+    out->push_back(item.string());
   }
   return Status::Ok();
 }
@@ -72,9 +73,9 @@ Status Json::Get(const std::string& key, std::vector<double>* out) const {
   const Json* value;
   OCRNET_RETURN_IF_ERROR(GetArray(key, &value));
   out->clear();
-  for (const Json& item : value->items_) {
-    if (item.type_ != Type::kNumber) return Status::UserError("\"" + key + "\" holds something that is not a number");
-    out->push_back(item.number_);
+  for (const Json& item : value->items()) {
+    if (item.type() != Type::kNumber) return Status::UserError("\"" + key + "\" holds something that is not a number");
+    out->push_back(item.number());
   }
   return Status::Ok();
 }
@@ -83,7 +84,7 @@ Status Json::Get(const std::string& key, std::vector<int64_t>* out) const {
   const Json* value;
   OCRNET_RETURN_IF_ERROR(GetArray(key, &value));
   out->clear();
-  for (const Json& item : value->items_) {
+  for (const Json& item : value->items()) {
     int64_t whole;
     if (!WholeNumber(item, &whole)) {
       return Status::UserError("\"" + key + "\" holds something that is not a whole number");

@@ -77,8 +77,7 @@ class JsonParser {
       case '[':
         return Array(depth, out);
       case '"':
-        out->type_ = Json::Type::kString;
-        return String(&out->string_);
+        return String(&out->value_.emplace<std::string>());
       default:
         return Scalar(out);
     }
@@ -88,16 +87,14 @@ class JsonParser {
     if (SkipWord("null")) return Status::Ok();
     const bool is_true = SkipWord("true");
     if (is_true || SkipWord("false")) {
-      out->type_ = Json::Type::kBool;
-      out->boolean_ = is_true;
+      out->value_ = is_true;
       return Status::Ok();
     }
-    out->type_ = Json::Type::kNumber;
-    return Number(&out->number_);
+    return Number(&out->value_.emplace<double>());
   }
 
   Status Object(int depth, Json* out) {
-    out->type_ = Json::Type::kObject;
+    Json::Members& members = out->value_.emplace<Json::Members>();
     ++at_;
     if (Skip('}')) return Status::Ok();
     do {
@@ -105,7 +102,7 @@ class JsonParser {
       std::string key;
       if (Here() != '"') return Error("expected a key in quotes");
       OCRNET_RETURN_IF_ERROR(String(&key));
-      const auto [member, is_new] = out->members_.try_emplace(key);
+      const auto [member, is_new] = members.try_emplace(key);
       if (!is_new) return Error("the key \"" + key + "\" occurs twice");
       if (!Skip(':')) return Error("expected ':' after the key \"" + key + "\"");
       OCRNET_RETURN_IF_ERROR(Value(depth + 1, &member->second));
@@ -114,13 +111,13 @@ class JsonParser {
   }
 
   Status Array(int depth, Json* out) {
-    out->type_ = Json::Type::kArray;
+    std::vector<Json>& items = out->value_.emplace<std::vector<Json>>();
     ++at_;
     if (Skip(']')) return Status::Ok();
     do {
       Json item;
       OCRNET_RETURN_IF_ERROR(Value(depth + 1, &item));
-      out->items_.push_back(std::move(item));
+      items.push_back(std::move(item));
     } while (Skip(','));
     return Skip(']') ? Status::Ok() : Error("expected ',' or ']'");
   }

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "inc/stderr_capture.h"
 #include "include/api/context.h"
 #include "include/api/model.h"
 #include "include/api/types.h"
@@ -60,25 +59,19 @@ Status SpecOf(const ms::MSTensor& tensor, const std::string& model_path, TensorS
   return Status::Ok();
 }
 
-Status LoadingFailed(const EngineOptions& options, const std::string& cause) {
-  const std::string library = "MindSpore Lite " + LiteVersion();
-  if (options.device_type == "CPU") {
-    return Status::UserError(options.model_path + ": " + library + " cannot load it: " + cause);
-  }
-  return Status::UserError("--device_type " + options.device_type + " --device_id " +
-                           std::to_string(options.device_id) + ": " + library + " cannot use this device: " + cause +
-                           "; install its driver and libraries, or take --device_type CPU");
-}
-
 class LiteEngine : public Engine {
  public:
   Status Load(const EngineOptions& options) {
-    StderrCapture capture;
-    const ms::Status built = model_.Build(options.model_path, ms::ModelType::kMindIR, MakeContext(options));
-    const std::string cause = CauseInLog(capture.Finish());
-    if (built != ms::kSuccess) return LoadingFailed(options, cause.empty() ? built.ToString() : cause);
-    inputs_ = model_.GetInputs();
-    const std::vector<ms::MSTensor> outputs = model_.GetOutputs();
+    std::vector<ms::MSTensor> outputs;
+    const std::string cause = CauseOfFailure([&](std::string* text) {
+      const ms::Status built = model_.Build(options.model_path, ms::ModelType::kMindIR, MakeContext(options));
+      if (built != ms::kSuccess) return Failed(built, text);
+      inputs_ = model_.GetInputs();
+      outputs = model_.GetOutputs();
+      return true;
+    });
+    if (!cause.empty()) return LoadingFailed(options, "MindSpore Lite " + LiteVersion(), cause);
+    name_ = ModelOnDevice(options);
     if (inputs_.size() != 1 || outputs.size() != 1) {
       return Status::UserError(options.model_path + ": " + std::to_string(inputs_.size()) + " inputs and " +
                                std::to_string(outputs.size()) +
@@ -92,19 +85,28 @@ class LiteEngine : public Engine {
   TensorSpec output() const override { return output_; }
 
   Status Run(const void* input, void* output) override {
-    inputs_[0].SetData(const_cast<void*>(input), false);  // only read
     std::vector<ms::MSTensor> outputs;
-    const ms::Status run = model_.Predict(inputs_, &outputs);
-    if (run != ms::kSuccess) return Status::WorkFailed("the inference failed: " + run.ToString());
+    const std::string cause = CauseOfFailure([&](std::string* text) {
+      inputs_[0].SetData(const_cast<void*>(input), false);  // only read
+      const ms::Status run = model_.Predict(inputs_, &outputs);
+      return run == ms::kSuccess || Failed(run, text);
+    });
+    if (!cause.empty()) return Status::WorkFailed(name_ + ": the inference failed: " + cause);
     if (outputs.size() != 1 || outputs[0].DataSize() != output_.num_bytes() || outputs[0].Data() == nullptr) {
-      return Status::WorkFailed("the inference gave something else than " + output_.ToString());
+      return Status::WorkFailed(name_ + ": the inference gave something else than " + output_.ToString());
     }
     std::memcpy(output, outputs[0].Data().get(), output_.num_bytes());
     return Status::Ok();
   }
 
  private:
+  static bool Failed(const ms::Status& status, std::string* text) {
+    *text = status.ToString();
+    return false;
+  }
+
   ms::Model model_;
+  std::string name_;  // for messages
   std::vector<ms::MSTensor> inputs_;
   TensorSpec input_;
   TensorSpec output_;

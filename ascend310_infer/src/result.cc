@@ -1,10 +1,7 @@
 #include "inc/result.h"
 
-#include <filesystem>
 #include <sstream>
-#include <system_error>
 
-#include "inc/files.h"
 #include "inc/json.h"
 
 namespace ocrnet {
@@ -30,14 +27,6 @@ std::string ResultFile(const std::string& name, ResultKind kind) {
   return name + (kind == ResultKind::kMasks ? ".png" : ".bin");
 }
 
-Status OpenResults(const std::string& folder) {
-  OCRNET_RETURN_IF_ERROR(PrepareFolder(folder));
-  const std::string path = JoinPath(folder, "result.json");
-  std::error_code error;
-  std::filesystem::remove(path, error);
-  return error ? Status::UserError(path + ": cannot be removed: " + error.message()) : Status::Ok();
-}
-
 std::string ResultJson(const Manifest& manifest, const Dataset& dataset, const PipelineReport& report,
                        ResultKind kind) {
   std::ostringstream json;
@@ -60,10 +49,6 @@ std::string ResultJson(const Manifest& manifest, const Dataset& dataset, const P
   }
   json << "]}\n";
   return json.str();
-}
-
-Status CloseResults(const std::string& folder, const std::string& json) {
-  return WriteFileAtomically(JoinPath(folder, "result.json"), json.data(), json.size());
 }
 
 }  // namespace ocrnet

@@ -3,8 +3,6 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
-#include <system_error>
 #include <thread>
 
 #include "inc/files.h"
@@ -13,6 +11,7 @@
 #include "inc/mask_png.h"
 #include "inc/pipeline.h"
 #include "inc/result.h"
+#include "inc/result_folder.h"
 #include "inc/stages.h"
 #include "inc/statistics.h"
 
@@ -51,17 +50,10 @@ Status CheckOutputs(const Options& options, const Manifest& manifest) {
   return Status::Ok();
 }
 
-Status CheckPictureFolders(const Options& options) {
-  if (!HavePng()) {
-    return Status::UserError(options.dataset_path + ": pictures, but this runner was built without libpng (install " +
-                             "libpng-dev and build again); binaries of preprocess.py work");
-  }
-  std::error_code ignored;
-  std::filesystem::path folder = options.dataset_path;
-  if (!std::filesystem::is_directory(folder, ignored)) folder = folder.has_parent_path() ? folder.parent_path() : ".";
-  if (!std::filesystem::equivalent(folder, options.result_path, ignored)) return Status::Ok();
-  return Status::UserError("--result_path " + options.result_path +
-                           ": masks would replace the pictures; choose another folder");
+Status CheckPng(const Options& options) {
+  if (HavePng()) return Status::Ok();
+  return Status::UserError(options.dataset_path + ": pictures, but this runner was built without libpng (install " +
+                           "libpng-dev and build again); binaries of preprocess.py work");
 }
 
 Status Prepare(const Options& options, const Backend& backend, Job* job) {
@@ -78,9 +70,11 @@ Status Prepare(const Options& options, const Backend& backend, Job* job) {
   OCRNET_RETURN_IF_ERROR(OpenDataset(options.dataset_path, job->manifest, !options.keep_going, &job->dataset));
   OCRNET_RETURN_IF_ERROR(CheckModelFile(options.mindir_path, manifest_path, job->manifest));
   OCRNET_RETURN_IF_ERROR(CheckKind(*job, backend));
-  if (!job->dataset.is_binary) OCRNET_RETURN_IF_ERROR(CheckPictureFolders(options));
+  if (!job->dataset.is_binary) OCRNET_RETURN_IF_ERROR(CheckPng(options));
   job->kind = options.logits ? ResultKind::kLogits : job->dataset.is_binary ? ResultKind::kLabels : ResultKind::kMasks;
-  return OpenResults(options.result_path);
+  const std::string index = JoinPath(options.dataset_path, "index.json");
+  return CheckResultFolder(options.result_path, options.dataset_path, {options.mindir_path, manifest_path, index},
+                           *job);
 }
 
 Status CheckEngine(const Engine& engine, const Manifest& manifest) {
@@ -177,6 +171,7 @@ Status Run(const Options& options, const Backend& backend) {
   OCRNET_RETURN_IF_ERROR(backend.Load(job.engine, &engine));
   const double load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   OCRNET_RETURN_IF_ERROR(CheckEngine(*engine, job.manifest));
+  OCRNET_RETURN_IF_ERROR(OpenResults(options.result_path));  // an earlier result stays until it can be replaced
   PipelineReport report;
   OCRNET_RETURN_IF_ERROR(RunJob(options, job, engine.get(), &report));
   OCRNET_RETURN_IF_ERROR(CloseResults(options.result_path, ResultJson(job.manifest, job.dataset, report, job.kind)));
@@ -203,6 +198,8 @@ int Main(const std::vector<std::string>& arguments, const Backend& backend) {
   } catch (const std::exception& error) {
     status = Status::WorkFailed(error.what());
   }
+  const bool is_logged = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (status.ok() && !is_logged) status = Status::WorkFailed("the log cannot be written to stdout; free some space");
   if (!status.ok()) std::fprintf(stderr, "error: %s\n", status.message().c_str());
   return status.exit_code();
 }

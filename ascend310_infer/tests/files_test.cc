@@ -5,7 +5,10 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <new>
+#include <stdexcept>
 
+#include "inc/engine.h"
 #include "inc/sha256.h"
 #include "inc/stderr_capture.h"
 #include "tests/check.h"
@@ -52,6 +55,8 @@ TEST(Files, ExactSize) {
   CHECK_STATUS(ocrnet::ReadExactly(path, 4, bytes), 2, "three: 3 bytes, expected 4");
   CHECK_STATUS(ocrnet::ReadExactly(path, 2, bytes), 2, "3 bytes, expected 2");
   CHECK_STATUS(ocrnet::ReadExactly(TestFolder(), 2, bytes), 2, "not a file");
+  std::filesystem::create_symlink("loop", TestFolder() + "loop");
+  CHECK_STATUS(ocrnet::ReadExactly(TestFolder() + "loop", 2, bytes), 2, "loop: cannot be read");
 }
 
 TEST(Files, SizeLimit) {
@@ -102,10 +107,54 @@ TEST(StderrCapture, HoldsBackAndGivesBack) {
   CHECK_EQUAL(outer.Finish(), "outer\n");
 }
 
+TEST(Engine, FailuresInOneLine) {
+  using ocrnet::CauseOfFailure;
+  CHECK_EQUAL(CauseOfFailure([](std::string*) { return true; }), "");
+  CHECK_EQUAL(CauseOfFailure([](std::string* text) { return (*text = "\nCommon error.\nmore\n").empty(); }),
+              "Common error");
+  CHECK_EQUAL(CauseOfFailure([](std::string*) -> bool { throw std::runtime_error("thrown\n----\nC++ call stack"); }),
+              "thrown");
+  CHECK_EQUAL(CauseOfFailure([](std::string*) -> bool { throw std::bad_alloc(); }), "out of memory");
+  CHECK_EQUAL(CauseOfFailure([](std::string* text) {
+                std::fprintf(stderr, "[ERROR] ME(1) [lite/a.cc:35] Build] The cause.\n");
+                return (*text = "Common error.").empty();
+              }),
+              "The cause");
+  CHECK_TRUE(!CauseOfFailure([](std::string*) { return false; }).empty());
+}
+
+TEST(Engine, TheDeviceIsBlamedForItsOwnFailuresAlone) {
+  ocrnet::EngineOptions options;
+  options.model_path = "m.mindir";
+  options.device_type = "GPU";
+  options.device_id = 3;
+  const ocrnet::Status device = ocrnet::LoadingFailed(options, "Lite", "libcudnn.so.8: cannot open shared object file");
+  CHECK_STATUS(device, 2, "m.mindir on --device_type GPU --device_id 3: Lite cannot use this device: libcudnn");
+  CHECK_STATUS(device, 2, "take --device_type CPU");
+  const ocrnet::Status model = ocrnet::LoadingFailed(options, "Lite", "Unsupported operator Foo");
+  CHECK_EQUAL(model.message(),
+              "m.mindir on --device_type GPU --device_id 3: Lite cannot load it: Unsupported operator Foo");
+  options.device_type = "CPU";
+  CHECK_EQUAL(ocrnet::LoadingFailed(options, "Lite", "Invalid device").message(),
+              "m.mindir on --device_type CPU: Lite cannot load it: Invalid device");
+}
+
+TEST(StderrCapture, KeepsBothEndsOfMuch) {
+  ocrnet::StderrCapture capture;
+  std::fprintf(stderr, "first\n%s\nlast", std::string(1 << 20, 'x').c_str());
+  const std::string log = capture.Finish();
+  CHECK_TRUE(log.size() == 64 << 10 && log.compare(0, 6, "first\n") == 0 &&
+             log.compare(log.size() - 4, 4, "last") == 0);
+}
+
 TEST(StderrCapture, FindsTheCause) {
   const std::string error = "[ERROR] ME(1,2,main):2023-01-01 [lite/a.cc:35] Build] Create session failed.\n";
   CHECK_EQUAL(ocrnet::CauseInLog("noise\n" + error + "[ERROR] ME(1) [b.cc:3] Run] Later.\n"), "Create session failed.");
   const std::string opening = "[WARNING] ME(1) [c.h:1] Open] dlopen p.so failed, error: libx.so.8: cannot open\n";
   CHECK_EQUAL(ocrnet::CauseInLog(error + opening), "libx.so.8: cannot open");
   CHECK_EQUAL(ocrnet::CauseInLog("[WARNING] ME(1) [c.h:1] Open] something\n"), "");
+  const std::string preface = "[ERROR] CORE(1) [l.cc:392] operator^] Runtime error for null exception handler.\n";
+  CHECK_EQUAL(ocrnet::CauseInLog(preface + error), "Create session failed.");
+  const std::string operation = "[WARNING] LITE(1) [o.h:50] Create] Unsupported primitive type in Create: Foo\n";
+  CHECK_EQUAL(ocrnet::CauseInLog(error + operation), "Unsupported primitive type in Create: Foo");
 }

@@ -1,10 +1,12 @@
 // The manifest, the index and result.json.
 #include <filesystem>
+#include <set>
 
 #include "inc/index.h"
 #include "inc/json.h"
 #include "inc/manifest.h"
 #include "inc/result.h"
+#include "inc/result_folder.h"
 #include "tests/fixtures.h"
 
 using ocrnet::Dataset;
@@ -34,6 +36,27 @@ Manifest GoodManifest() {
 Status OpenIndex(const std::string& text, Dataset* dataset, bool check_sizes = false) {
   TestFile("data/index.json", text);
   return ocrnet::OpenDataset(TestFolder() + "data", GoodManifest(), check_sizes, dataset);
+}
+
+// Returns a result.json of one sample a with this file.
+std::string ResultText(const std::string& file) {
+  Dataset dataset;
+  CHECK_OK(OpenIndex(IndexText(SampleText("a")), &dataset));
+  ocrnet::PipelineReport report;
+  report.written = {{0, {17, 23}}};
+  const ocrnet::ResultKind kind = ocrnet::ResultKind::kLabels;
+  return Replaced(ocrnet::ResultJson(GoodManifest(), dataset, report, kind), "\"a.bin\"", "\"" + file + "\"");
+}
+
+// Returns the names in a folder, in order.
+std::string Files(const std::string& name) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(TestFolder() + name)) {
+    names.insert(entry.path().filename().string());
+  }
+  std::string text;
+  for (const std::string& file : names) text += (text.empty() ? "" : " ") + file;
+  return text;
 }
 
 }  // namespace
@@ -144,6 +167,25 @@ TEST(Index, Mistakes) {
   CHECK_STATUS(OpenIndex("{", &dataset), 2, "index.json: line 1");
 }
 
+// preprocess.py would say the same again, unless the model is another.
+TEST(Index, AdviceThatHelps) {
+  Dataset dataset;
+  const auto advises = [&dataset](const std::string& text) {
+    return OpenIndex(text, &dataset).message().find("run preprocess.py again") != std::string::npos;
+  };
+  const std::string good = IndexText(SampleText("a"));
+  CHECK_TRUE(advises(Replaced(good, "\"BGR\"", "\"RGB\"")) && advises(Replaced(good, "[3, 16, 20]", "[3, 16, 24]")) &&
+             advises(Replaced(good, "\"num_classes\": 4", "\"num_classes\": 5")));
+  CHECK_TRUE(!advises(Replaced(good, "\"name\": \"a\"", "\"name\": \".a\"")) && !advises("{"));
+}
+
+TEST(Index, SizeIsLimited) {
+  Dataset dataset;
+  CHECK_OK(OpenIndex(IndexText(SampleText("a")), &dataset));
+  std::filesystem::resize_file(TestFolder() + "data/index.json", (64 << 20) + 1);  // takes no space
+  CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "data", GoodManifest(), false, &dataset), 2, "at most 67108864");
+}
+
 TEST(Index, SizesOfBinaries) {
   Dataset dataset;
   const std::string index = IndexText(SampleText("a"));
@@ -177,6 +219,16 @@ TEST(Index, Pictures) {
   TestFile("p/b.jpg", "");
   CHECK_STATUS(ocrnet::OpenDataset(TestFolder() + "p", GoodManifest(), true, &dataset), 2,
                "would both give the result b");
+}
+
+// They are found missing when they are read, instead of being passed over in silence.
+TEST(Index, PicturesThatCannotBeReadCount) {
+  Dataset dataset;
+  TestFile("p/a.png", "");
+  std::filesystem::create_symlink("nowhere", TestFolder() + "p/b.png");
+  std::filesystem::create_directories(TestFolder() + "p/c.png");
+  CHECK_OK(ocrnet::OpenDataset(TestFolder() + "p", GoodManifest(), true, &dataset));
+  CHECK_EQUAL(dataset.samples.size(), 2);
 }
 
 TEST(Index, NothingToDo) {
@@ -215,9 +267,28 @@ TEST(Result, Content) {
   CHECK_TRUE(json.Find("output")->Find("shape") == nullptr && json.Find("samples")->items().empty());
 }
 
-TEST(Result, OfAnEarlierRunGoesFirst) {
-  const std::string path = TestFile("r/result.json", "{}");
-  CHECK_OK(ocrnet::OpenResults(TestFolder() + "r"));
-  CHECK_TRUE(!std::filesystem::exists(path));
-  CHECK_OK(ocrnet::OpenResults(TestFolder() + "r"));
+TEST(Result, OfAnEarlierRunGoesWithWhatItLists) {
+  const std::string folder = TestFolder() + "r";
+  const std::string json = ResultText("a.bin");
+  TestFile("r/a.bin", "old");
+  TestFile("r/b.bin", "mine");
+  TestFile("r/result.json", json);
+  CHECK_OK(ocrnet::OpenResults(folder));
+  CHECK_EQUAL(Files("r"), ".unfinished b.bin");
+  CHECK_OK(ocrnet::OpenResults(folder));
+  CHECK_OK(ocrnet::CloseResults(folder, json));
+  CHECK_EQUAL(Files("r"), "b.bin result.json");
+}
+
+TEST(Result, SomebodyElsesIsLeftAlone) {
+  const std::string listed = ResultText("a.bin");
+  for (const std::string& text :
+       {std::string("{}"), std::string("of no program"), Replaced(listed, "\"skipped\"", "\"s\""),
+        Replaced(listed, "\"a.bin\"", "\"../a.bin\""), Replaced(listed, "\"a.bin\"", "\"b.bin\"")}) {
+    TestFile("r/result.json", text);
+    TestFile("r/a.bin", "mine");
+    CHECK_STATUS(ocrnet::OpenResults(TestFolder() + "r"), 2, "not written by this program");
+    CHECK_EQUAL(Files("r"), "a.bin result.json");
+    CHECK_EQUAL(ocrnet_test::Content(TestFolder() + "r/result.json"), text);
+  }
 }

@@ -112,6 +112,23 @@ TEST(Pictures, Refusals) {
   CHECK_STATUS(Decode(huge, &picture), 2, "65500 x 65500 pixels; at most");
 }
 
+TEST(Pictures, ChecksumsOfAPng) {
+  if (!ocrnet::HavePng()) return;
+  Picture picture;
+  // A text chunk "a\0b" with its checksum, behind the header's chunk.
+  const std::string chunk("\0\0\0\3tEXta\0b\xdc\x49\xa2\x3b", 15);
+  std::string bytes = Content(kPng);
+  bytes.insert(33, chunk);
+  CHECK_OK(Decode(bytes, &picture));
+  bytes[33 + 14] ^= 1;
+  CHECK_STATUS(Decode(bytes, &picture), 2, "CRC");
+  // Behind the pixels, before the end's chunk of 12 bytes, it does not count; eval.py reads such a file, too.
+  const std::string damaged = bytes.substr(33, 15);
+  bytes = Content(kPng);
+  bytes.insert(bytes.size() - 12, damaged);
+  CHECK_OK(Decode(bytes, &picture));
+}
+
 TEST(Pictures, SizesThatLie) {
   Picture picture;
   CHECK_STATUS(ocrnet::AllocatePicture(1 << 20, 1 << 20, &picture), 2, "at most 178956970");

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <filesystem>
 #include <future>
 #include <new>
 #include <numeric>
@@ -265,4 +267,14 @@ TEST(Statistics, PeakMemoryGrows) {
   CHECK_TRUE(before > 1 << 20);
   const std::vector<char> large(64 << 20, 1);
   CHECK_TRUE(ocrnet::PeakMemoryBytes() >= before + (32 << 20) || large.empty());
+}
+
+// What the kernel notes of a process at exec is the memory of whoever started it.
+TEST(Statistics, PeakMemoryIsNotTheLaunchers) {
+  const std::vector<char> large(512 << 20, 1);
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  std::FILE* child = popen(("exec '" + self + "' --peak_memory").c_str(), "r");
+  unsigned long long peak = 0;
+  CHECK_TRUE(child != nullptr && std::fscanf(child, "%llu", &peak) == 1 && pclose(child) == 0);
+  CHECK_TRUE(peak > 1 << 20 && peak < large.size() / 2);
 }

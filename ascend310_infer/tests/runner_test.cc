@@ -1,6 +1,10 @@
 // The whole program with a back end that needs no SDK: the golden picture in, labels, logits and masks out.
 #include "inc/runner.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -154,9 +158,48 @@ TEST(Runner, MasksNeverReplacePictures) {
   CopyPicture("x.png");
   Options options = GoodOptions(TestFolder() + "p");
   options.result_path = TestFolder() + "p/../p";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "masks would replace the pictures");
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
   options.dataset_path += "/x.png";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "masks would replace the pictures");
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+  // Nor a picture that a link leads to.
+  std::filesystem::create_directories(TestFolder() + "links");
+  std::filesystem::create_symlink(TestFolder() + "p/x.png", TestFolder() + "links/x.png");
+  options.dataset_path = TestFolder() + "links";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+}
+
+TEST(Runner, ResultsNeverReplaceWhatIsRead) {
+  ocrnet_test::WriteModel();
+  Options options = GoodOptions(WriteBinaries({"a"}));
+  const std::string input = Content(TestFolder() + "d/inputs/a.bin");
+  std::filesystem::create_directories(TestFolder() + "d/labels");
+  for (const char* folder : {"d", "d/", "d/inputs", "d/labels", "d/inputs/.."}) {
+    options.result_path = TestFolder() + folder;
+    CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+  }
+  CHECK_TRUE(Content(TestFolder() + "d/inputs/a.bin") == input);
+  options.manifest = TestFile("r/result.json", Content(TestFolder() + "m.json"));
+  options.result_path = TestFolder() + "r";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "a result would replace");
+  options.manifest = "";
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "not written by this program");
+  CHECK_EQUAL(Content(TestFolder() + "r/result.json"), Content(TestFolder() + "m.json"));
+}
+
+TEST(Runner, AFailedRunLeavesNoResultThatLooksWhole) {
+  ocrnet_test::WriteModel();
+  Options options = GoodOptions(WriteBinaries({"a", "b"}));
+  CHECK_OK(ocrnet::Run(options, FakeBackend()));
+  const std::string result = Content(TestFolder() + "r/result.json");
+  options.device_type = "Ascend";  // fails before there is anything to write: the earlier result stays as it is
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "no such device");
+  CHECK_TRUE(Content(TestFolder() + "r/result.json") == result && Content(TestFolder() + "r/a.bin") == GoldenMask());
+  options.device_type = "CPU";
+  WriteBinaries({"c", "d"});
+  std::filesystem::create_directories(TestFolder() + "r/d.bin/in");  // cannot be replaced by a file
+  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "d.bin: cannot be written");
+  CHECK_TRUE(!HasResult() && std::filesystem::exists(TestFolder() + "r/.unfinished"));
+  CHECK_TRUE(!std::filesystem::exists(TestFolder() + "r/a.bin") && !std::filesystem::exists(TestFolder() + "r/b.bin"));
 }
 
 TEST(Runner, ABadPictureAmongGoodOnes) {
@@ -165,7 +208,6 @@ TEST(Runner, ABadPictureAmongGoodOnes) {
   CopyPicture("a.png");
   CopyPicture("c.png");
   TestFile("p/b.png", "no picture");
-  TestFile("r/result.json", "of an earlier run");
   Options options = GoodOptions(TestFolder() + "p");
   CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "b.png: the picture cannot be read");
   CHECK_TRUE(!HasResult());
@@ -217,4 +259,18 @@ TEST(Runner, ExitStatus) {
   CHECK_EQUAL(ocrnet::Main({"--version"}, backend), 0);
   CHECK_EQUAL(ocrnet::Main({"--help"}, backend), 0);
   CHECK_EQUAL(ocrnet::Main({}, backend), 2);
+}
+
+TEST(Runner, ALogThatCannotBeWritten) {
+  if (access("/dev/full", W_OK) != 0) return;
+  std::fflush(stdout);
+  const int log = dup(STDOUT_FILENO);
+  const int full = open("/dev/full", O_WRONLY);
+  dup2(full, STDOUT_FILENO);
+  const int status = ocrnet::Main({"--version"}, FakeBackend());
+  dup2(log, STDOUT_FILENO);
+  close(log);
+  close(full);
+  std::clearerr(stdout);
+  CHECK_EQUAL(status, 1);
 }

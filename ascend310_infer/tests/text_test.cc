@@ -145,6 +145,9 @@ TEST(Json, DepthIsLimited) {
   CHECK_STATUS(ParseJson(std::string(1000000, '[')), 2, "nested too deeply");
 }
 
+// A list of small values takes as many times its text as a value is larger than "0,".
+TEST(Json, ValuesAreSmall) { CHECK_TRUE(sizeof(Json) <= 64); }
+
 TEST(Json, TruncatedAnywhere) {
   const std::string text = ManifestText("00");
   for (size_t length = 0; length < text.size(); ++length) CHECK_TRUE(!ParseJson(text.substr(0, length)).ok());

@@ -1,6 +1,7 @@
 """The folder of raw binaries that preprocess.py writes for programs without Python: inputs, labels, and an index of both."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,7 +161,15 @@ def write_samples(
 
 
 def write_sample(folder: Path, name: str, graph_input: np.ndarray, label: np.ndarray) -> SampleEntry:
-    """Write a sample's input, (3, height, width) as the graph takes it, and its label, HW uint8; return its entry of the index."""
+    """Write a sample's input, (3, height, width) as the graph takes it, and its label, HW uint8; return its entry of the index.
+
+    Raises:
+        UserError: if the C++ runner would refuse the name (IsSafeName in ascend310_infer/src/index.cc).
+    """
+    is_utf8 = not re.search("[\ud800-\udfff]", name)  # what Python makes of a file's name that is not
+    if not is_utf8 or not re.fullmatch(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*", name) or len(name.encode()) > 240:
+        expected = "UTF-8 of at most 240 bytes without a dot in front, slashes, backslashes and control characters"
+        raise UserError(f"the picture {name!r}: its name cannot be that of a result; expected {expected}: rename it")
     entry = SampleEntry(name, (label.shape[0], label.shape[1]))
     graph_input.tofile(folder / entry.input_file)
     label.tofile(folder / entry.label_file)

@@ -9,7 +9,7 @@ import pytest
 from src.config.errors import UserError
 from src.data.loader import EvalSample
 from src.deploy.manifest import InputSpec
-from src.deploy.sample_folder import open_folder, read_index, write_samples
+from src.deploy.sample_folder import open_folder, read_index, write_sample, write_samples
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 FORMATS = {
@@ -52,6 +52,23 @@ def test_bytes_of_inputs_and_labels(name, tmp_path):
             else:
                 np.testing.assert_array_equal(written[place], values)
         assert (tmp_path / "labels" / f"{sample.name}.bin").read_bytes() == sample.label.tobytes()
+
+
+# As IsSafeName's test in ascend310_infer/tests/formats_test.cc.
+@pytest.mark.parametrize("name", ["", ".", "..", ".a", "a/b", "/a", "a\\b", "a\nb", "a\0b", "a\x7f", "a\udcff", "a" * 241, "\u00e9" * 121])
+def test_a_name_that_the_runner_refuses(name, tmp_path):
+    open_folder(tmp_path)
+    with pytest.raises(UserError, match="its name cannot be that of a result") as error:
+        write_sample(tmp_path, name, np.zeros((3, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    assert repr(name) in str(error.value)
+    assert content(tmp_path) == {".preprocess_started": b""}
+
+
+@pytest.mark.parametrize("name", ["a b", "a.b", "\u00e9" * 120])
+def test_a_name_that_the_runner_takes(name, tmp_path):
+    open_folder(tmp_path)
+    write_sample(tmp_path, name, np.zeros((3, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    assert (tmp_path / "inputs" / f"{name}.bin").is_file()
 
 
 def test_index(tmp_path):
