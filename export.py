@@ -22,7 +22,7 @@ from src.config.facts import report_facts
 from src.runtime.entry import build_parser, restore_interrupt, run, split_arguments
 from src.runtime.environment import prepare_environment
 
-FLAGS = {"device": ("device_target", "device_id")}
+FLAGS = {"paths": ("data_path",), "device": ("device_target", "device_id")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +71,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     group.add_argument("--checkpoint_file", default=None, metavar="FILE", help="weights to export (.ckpt)")
     group.add_argument("--file_name", default=None, metavar="FILE", help="model file to write, with or without its ending")
     group.add_argument("--file_format", choices=("MINDIR", "AIR"), default="MINDIR", help="AIR needs an Ascend (default: MINDIR)")
-    size_help = "pixels; default: eval.image_size, else Cityscapes 1024 2048, CamVid 360 480"
+    size_help = "pixels; default: eval.image_size, else what the pictures have, else Cityscapes 1024 2048, CamVid 360 480"
     group.add_argument("--image_size", type=int, nargs=2, default=None, metavar=("H", "W"), help=size_help)
     group.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once (default: 1)")
     group.add_argument("--outputs", choices=("logits", "labels"), default="logits", help="logits at stride 4, or labels at H x W")

@@ -33,10 +33,8 @@ done
 
 # What fits ten minutes on two cores, for each kind of data.
 recipe=(--config demo)
-export_size=() # where the configuration does not tell it
 if [ -z "$data_path" ]; then
   name=synthetic
-  export_size=(--image_size 256 512)
 elif [ -d "$data_path/leftImg8bit" ]; then
   name=cityscapes
   recipe+=(train.base_size=512 "eval.image_size=[256,512]" eval.num_samples=100 "train.num_samples=400")
@@ -89,7 +87,7 @@ if [ "$model" -nt "$output_path/best.ckpt" ]; then
   say "$model is there already"
 else
   say "exporting the best weights"
-  "$python" export.py --checkpoint_file "$output_path/best.ckpt" --file_name "$model" --file_format MINDIR --device_target CPU "${export_size[@]}"
+  "$python" export.py --checkpoint_file "$output_path/best.ckpt" --file_name "$model" --file_format MINDIR --device_target CPU
 fi
 
 if [ -n "$lacking" ]; then

@@ -51,6 +51,7 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
     models = [options.target, _lowered(options.target)] if options.file_format == "MINDIR" else [options.target]
     check_replaceable([*models, *map(manifest_path, models)], f"--file_name {options.target}")
     spec, lite_home = options.input_spec(config), find_lite_home()
+    logger.info("the model takes %s %s, channels %s", "x".join(map(str, spec.shape)), spec.dtype, spec.color_order)
     network = assemble_network(config)
     load_weights(network, checkpoint, complete=True, flag="--checkpoint_file")
     graph = _graph(network, spec, config, options.outputs)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
-from src.data.loader import DATASETS
+from src.data.loader import DATASETS, build_dataset
 from src.deploy.manifest import InputSpec
 
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels: the lowest resolution is a 32nd; beyond the latter no device has the memory
@@ -23,7 +23,7 @@ class ExportOptions:
     Attributes:
         target: the model file.
         file_format: "MINDIR" or "AIR".
-        size_hw: height and width of the graph's input, pixels; None: the configuration's eval.image_size, or the data set's usual size.
+        size_hw: height and width of the graph's input, pixels; None: what eval.py shows the network, as far as it can be known.
         batch: pictures at once.
         outputs: "logits" at stride 4, or "labels" at the input's size.
         input_dtype: "float32", normalised by the caller, or "uint8", normalised in the graph.
@@ -86,10 +86,15 @@ def _distinct_color(index: int) -> tuple[int, int, int]:
 
 
 def _usual_size(config: Any) -> tuple[int, int]:
+    """Return eval.image_size, or else the size of the first validation picture, or else, without data, that of the data set's pictures."""
     if config.eval.image_size:
         height, width = config.eval.image_size
         _check_size("eval.image_size", (height, width))
         return height, width
+    try:
+        return build_dataset(config, "val").size_hw(0)
+    except UserError:
+        pass  # the data is elsewhere, and exporting needs none
     if config.dataset.name not in _USUAL_SIZES:
         raise UserError(f"--image_size H W is needed: {config.dataset.name} has no usual size")
     return _USUAL_SIZES[config.dataset.name]

@@ -22,7 +22,7 @@ from src.deploy.options import ExportOptions, class_names_and_palette
 from src.models.builder import assemble_network, build_network
 from src.runtime.entry import run
 from tests.deploy import lite_interpreter
-from tests.tiny import tiny_config
+from tests.tiny import tiny_config, write_camvid
 
 SIZE_HW = (38, 54)
 
@@ -122,6 +122,9 @@ def test_the_files_compute_what_the_checkpoint_does(folder: Path, checkpoint: Pa
 def test_the_size_is_the_evaluations_unless_given(tmp_path: Path) -> None:
     options = ExportOptions(tmp_path / "m.mindir")
     assert options.input_spec(tiny_config(None)).shape == (1, 3, 288, 384)
+    data = write_camvid(tmp_path / "data", num_train=1, num_val=1)
+    assert options.input_spec(tiny_config(data, "eval.image_size=null")).shape == (1, 3, 40, 56)
+    assert options.input_spec(tiny_config(data)).shape == (1, 3, 288, 384)
     assert options.input_spec(tiny_config(None, "eval.image_size=null")).shape == (1, 3, 360, 480)
     assert options.input_spec(tiny_config(None, "eval.image_size=null", "dataset.name=Cityscapes")).shape == (1, 3, 1024, 2048)
     assert ExportOptions(tmp_path / "m.mindir", size_hw=(64, 32), batch=3).input_spec(tiny_config(None)).shape == (3, 3, 64, 32)

@@ -77,7 +77,7 @@ def test_from_nothing_then_again(stub: dict[str, str], root: Path, tmp_path: Pat
     assert first[2:] == [
         f"eval.py --checkpoint_path {output}/best.ckpt --data_path {root}/data/synthetic",
         "fetch",  # before the export, which checks its result in C++ where it can
-        f"export.py --checkpoint_file {output}/best.ckpt --file_name {model} --file_format MINDIR --device_target CPU --image_size 256 512",
+        f"export.py --checkpoint_file {output}/best.ckpt --file_name {model} --file_format MINDIR --device_target CPU",
         f"run_cpp_infer.sh {model} {root}/data/synthetic CPU",
     ]
     assert "mIoU: in Python 0.76893, in C++ 0.76891\n" in result.stdout
