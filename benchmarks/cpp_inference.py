@@ -3,8 +3,8 @@
     pip install --no-deps --target ENGINES -r benchmarks/requirements-engines.txt
     python benchmarks/cpp_inference.py --engines ENGINES [--config hrnetv2_w48_official] [--size 512 1024] [--pictures 8] [--rounds 3]
 
-The sides take turns, round by round, so that what else the machine does falls on all. The runner has to be built
-(scripts/fetch_mindspore_lite.sh, ascend310_infer/src/build.sh).
+The sides take turns, round by round, so that what else the machine does falls on all. MindSpore Lite has to be at hand
+(scripts/fetch_mindspore_lite.sh, or MS_LITE_HOME); the export builds the runner.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from benchmarks.measure import OtherSide, report
 from src.checkpoint.weights import save_weights
 from src.config import load_config
 from src.data.synthetic import write_street_scenes
+from src.deploy.lite_runner import find_lite_home, run_in_cpp
+from src.deploy.manifest import manifest_path, read_manifest
 from src.models.builder import build_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,19 +122,31 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
         f"{args.config} 1x3x{args.size[0]}x{args.size[1]}, {args.threads} threads, mean of {args.pictures} pictures, {args.rounds} rounds"
     )
     medians = {name: report(name, values, 1, peaks.get(name, peaks["whole"])) for name, values in seconds.items()}
-    logits = [np.load(folder / f"{name}.npy") for name in names]
-    print(f"the two engines' largest difference {np.abs(logits[0] - logits[1]).max() / np.abs(logits[0]).max():.1e} of the largest logit")
+    compare_logits(folder, names)
     ratios = [whole / min(pair) for whole, *pair in zip(seconds["whole"], *(seconds[name] for name in names), strict=True)]
     by_round = ", ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"pictures to masks / the faster engine's bare inference: {statistics.median(ratios):.2f} (by round {by_round})")
     print(f"reading + writing / inference: {(medians['reading'] + medians['writing']) / medians['inference']:.3f}")
 
 
+def compare_logits(folder: Path, names: Sequence[str]) -> None:
+    """Print how far the engines are from the runner, on the picture that they were timed with."""
+    home = find_lite_home()
+    assert home is not None, "export.py has just used it"
+    model = folder / "w_lite2.mindir"
+    with np.load(folder / "weights.npz") as arrays:
+        ours = run_in_cpp(home, model, read_manifest(manifest_path(model)), arrays["image"])
+    assert ours is not None
+    for name in names:
+        difference = np.abs(np.load(folder / f"{name}.npy") - ours).max() / np.abs(ours).max()
+        print(f"{name}'s logits and the runner's: largest difference {difference:.1e} of the largest logit")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     args = parse(argv)
-    if not RUNNER.is_file():
-        sys.exit(f"{RUNNER} is not built: MS_LITE_HOME=$(bash scripts/fetch_mindspore_lite.sh) bash ascend310_infer/src/build.sh")
+    if find_lite_home() is None:
+        sys.exit("no MindSpore Lite here: bash scripts/fetch_mindspore_lite.sh")
     with tempfile.TemporaryDirectory() as name:
         prepare(args, Path(name))
         measure(args, Path(name))

@@ -45,14 +45,25 @@ build_runner() {
   MS_LITE_HOME="$MS_LITE_HOME" bash "$ROOT/ascend310_infer/src/build.sh"
 }
 
-# Start a function beside what follows, which leaves a core idle. $1: function; its output goes to build/$1.log.
-start_aside() { "$1" >"build/$1.log" 2>&1 & }
+# Start a function beside what follows, which leaves a core idle; it gets a process group. $1: function; its output goes to build/$1.log.
+start_aside() {
+  set -m
+  "$1" >"build/$1.log" 2>&1 &
+  set +m
+}
+
+# Nothing goes on building when a check has failed, or on Ctrl-C.
+end_builds() {
+  local job
+  for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done
+}
 
 # Wait for such a function; where it failed, show what it said and leave. $1: function. $2: its process.
 wait_aside() { wait "$2" || { cat "build/$1.log" >&2; printf '%s failed; what it says is above\n' "$1" >&2; exit 1; }; }
 
 cd "$ROOT"
 mkdir -p build
+trap end_builds EXIT
 prepare_cpp
 start_aside test_cpp
 test_cpp_pid=$!
