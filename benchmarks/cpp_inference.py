@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mindspore import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -53,6 +54,10 @@ def prepare(args: argparse.Namespace, folder: Path) -> None:
     if not torch_side_has(config.model, args.size):
         sys.exit("--config: the PyTorch network is seg_hrnet_ocr with the authors' structure, such as hrnetv2_w48_official")
     network = build_network(config).set_train(False)
+    for parameter in network.get_parameters():
+        # He's initialisation with norms that change nothing makes logits of 1e8, whose softmax hangs on the last bit of single pixels.
+        if parameter.name.endswith("gamma"):
+            parameter.set_data(Tensor(np.full(parameter.shape, 0.5, np.float32)))
     save_weights(network, folder / "w.ckpt", config)
     size = [str(side) for side in args.size]
     names = ["--checkpoint_file", str(folder / "w.ckpt"), "--file_name", str(folder / "w"), "--image_size", *size]
