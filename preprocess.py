@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"which are not those of {dataset.info.name}; give its own data, or export with the right dataset.name"
         )
     spec = _input_spec(arguments, manifest, config, dataset)
-    if manifest:
-        _warn_of_another_size(spec, config, dataset, logger)
+    _warn_of_another_size(spec, config, dataset, logger)
     folder = Path(arguments.train_path)
     open_folder(folder)
     with show_progress(len(dataset), "preprocessing", "img") as bar:
@@ -52,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             folder, iterate_eval(dataset, config), spec, dataset.info.class_names, config.dataset.ignore_label, bar.update
         )
     height, width = spec.size_hw
-    logger.info("%d samples of %dx%d, %s %s, in %s", count, width, height, spec.color_order, spec.dtype, folder)
+    size = f"{width}x{height}, {spec.color_order} {spec.dtype}"
+    logger.info("%d samples of %s (preset %s), %s in %s", count, size, config.preset, config.data_path, folder)
     return 0
 
 

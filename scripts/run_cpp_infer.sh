@@ -9,8 +9,8 @@
 #   DEVICE_ID    number of the device (default: 0)
 #
 # Leaves in the current folder: preprocess_Result/ (inputs, labels), result_Files/ (predicted labels), infer.log (times, memory, library),
-# acc.log (mIoU), build.log, and lowered/ where the model was lowered. What an earlier call left there is replaced; a folder or
-# log of that name that is not from one is refused. It stops at the first step that fails, with its status.
+# acc.log (mIoU), build.log, and lowered/ where the model was lowered. What an earlier call left there is replaced; logs of these names that
+# are somebody else's are refused. It stops at the first step that fails, with its status; an interrupt or SIGTERM stops the step too.
 #
 # Environment:
 #   OUTPUT_PATH   folder for the results (default: the current one)
@@ -23,8 +23,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 MAIN="$ROOT/ascend310_infer/out/main"
-MARK=.run_cpp_infer # in result_Files: whose it is, also where a call was interrupted
-LOGS=(infer.log acc.log build.log)
+MARK=.run_cpp_infer # in the output folder: its logs are ours; locked while a call works there
+LOGS=(build.log infer.log acc.log)
 LOG_LINES=5 # of a log, shown where a step fails
 
 case "${1:-}" in
@@ -46,72 +46,91 @@ device_id="${4:-0}"
 [ -f "${mindir%.*}.json" ] || fail "MINDIR_PATH $1: no manifest $(basename "${mindir%.*}").json beside it; export.py writes both"
 [ -d "$data_path" ] || fail "DATA_PATH $2: no such folder"
 output="$(realpath -m -- "${OUTPUT_PATH:-$PWD}")"
-mkdir -p -- "$output" || fail "OUTPUT_PATH $output cannot be made"
 python="$(find_python)"
+"$python" -c 'import importlib.util, sys; sys.exit(any(importlib.util.find_spec(name) is None for name in sys.argv[1:]))' mindspore omegaconf cv2 \
+  || fail "$python lacks packages of requirements.txt; set OCRNET_VENV to an environment that has them (scripts/quickstart.sh makes one)"
+kind="$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["model"]["kind"])' "${mindir%.*}.json" 2>/dev/null)" \
+  || fail "${mindir%.*}.json: no manifest of export.py; export the model anew"
+lacking="$(missing_for_cpp)"
+[ -z "$lacking" ] || [ -x "$MAIN" ] \
+  || fail "building the C++ program needs $lacking (on Debian: apt-get install cmake g++ make libpng-dev libjpeg-dev)"
+[ -n "${MS_LITE_HOME:-}" ] || [ "$device_type" = CPU ] \
+  || fail "DEVICE_TYPE $device_type needs a MindSpore Lite for it: set MS_LITE_HOME to the unpacked release, or give DEVICE_TYPE CPU"
 
-# Run a command with its output in a log; where it fails, show the end of the log and leave with its status.
+child=""
+# Stop the step at work, then leave. $1: exit status.
+stop() {
+  trap '' INT TERM HUP
+  if [ -n "$child" ]; then
+    kill -TERM "$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+  fi
+  exit "$1"
+}
+trap 'stop 130' INT
+trap 'stop 143' TERM
+trap 'stop 129' HUP
+
+# Run a step so that a signal to this script ends it. Everything: the command.
+run_step() {
+  local status=0
+  "$@" &
+  child=$!
+  wait "$child" || status=$?
+  child=""
+  return "$status"
+}
+
+# Run a step with its output in a log; where it fails, show the end of the log and leave with its status.
 # $1: log. $2: what it is, for the message. The rest: the command.
 run_logged() {
   local log="$1" what="$2" status=0
   shift 2
-  "$@" >"$log" 2>&1 || status=$?
+  run_step "$@" >"$log" 2>&1 || status=$?
   if [ "$status" -ne 0 ]; then
     printf '%s: %s failed with status %s; the end of %s:\n' "$(basename "$0")" "$what" "$status" "$log" >&2
-    tail -n "$LOG_LINES" -- "$log" >&2
+    tail -n "$LOG_LINES" -- "$log" >&2 || true
     exit "$status"
   fi
 }
 
-# Remove the results of an earlier call, so that nothing of them is taken for this one's. Anybody else's folder or logs are refused.
-clear_results() {
-  local results="$output/result_Files" stranger="" log
-  if [ -e "$results/$MARK" ] || [ -e "$results/result.json" ]; then
-    stranger="$(find "$results" -mindepth 1 ! \( -type f \( -name '*.bin' -o -name '*.png' -o -name '*.json' -o -name '*.tmp' -o -name '.*' \) \) -print -quit)"
-  else
-    for log in "${LOGS[@]}"; do
-      [ ! -e "$output/$log" ] || stranger="$output/$log"
-    done
-    [ -n "$stranger" ] || [ ! -d "$results" ] || stranger="$(find "$results" -mindepth 1 -print -quit)"
-  fi
-  [ -z "$stranger" ] || fail "$stranger is not from an earlier call; move it away, or choose another folder by OUTPUT_PATH"
-  mkdir -p -- "$results" || fail "$results cannot be made"
-  touch -- "$results/$MARK" || fail "$results cannot be written to"
-  find "$results" -mindepth 1 ! -name "$MARK" -delete
+# Make the output folder this call's own, and remove the logs of an earlier one. Anybody else's logs are refused.
+open_output() {
+  local log
+  mkdir -p -- "$output" || fail "OUTPUT_PATH $output cannot be made"
+  for log in "${LOGS[@]}"; do
+    [ -e "$output/$MARK" ] || [ ! -e "$output/$log" ] \
+      || fail "$output/$log is not from an earlier call; move it away, or choose another folder by OUTPUT_PATH"
+  done
+  exec {lock}>"$output/$MARK" || fail "$output cannot be written to; choose another folder by OUTPUT_PATH"
+  flock --nonblock "$lock" || fail "another call works in $output; wait for it, or choose another folder by OUTPUT_PATH"
   rm -f -- "${LOGS[@]/#/$output/}"
 }
 
-clear_results
-if [ -z "${MS_LITE_HOME:-}" ]; then
-  [ "$device_type" = CPU ] || fail "DEVICE_TYPE $device_type needs a MindSpore Lite for it: set MS_LITE_HOME to the unpacked release"
-  MS_LITE_HOME="$(bash "$ROOT/scripts/fetch_mindspore_lite.sh")"
-fi
+open_output
+[ -n "${MS_LITE_HOME:-}" ] || MS_LITE_HOME="$(bash "$ROOT/scripts/fetch_mindspore_lite.sh")"
 export MS_LITE_HOME
-lacking="$(missing_for_cpp)"
-if [ -n "$lacking" ] && [ ! -x "$MAIN" ]; then
-  fail "building the C++ program needs $lacking (on Debian: apt-get install cmake g++ make libpng-dev libjpeg-dev)"
-elif [ -z "$lacking" ]; then
+if [ -z "$lacking" ]; then
   say "building $MAIN"
   run_logged "$output/build.log" "building the C++ program" bash "$ROOT/ascend310_infer/src/build.sh"
 fi
 
 version="$("$MAIN" --version)"
-kind="$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["model"]["kind"])' "${mindir%.*}.json" 2>/dev/null)" \
-  || fail "${mindir%.*}.json: no manifest of export.py; export the model anew"
 if [ "$kind" = native ] && [[ "$version" == *"MindSpore Lite 2.0."* ]]; then
   lowered="$output/lowered/$(basename "$mindir")"
-  mkdir -p -- "$output/lowered"
+  mkdir -p -- "$output/lowered" || fail "$output/lowered cannot be made; choose another folder by OUTPUT_PATH"
   say "lowering $mindir for MindSpore Lite 2.0"
-  PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" "$python" -m src.deploy.lower "$mindir" "$lowered"
+  PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" run_step "$python" -m src.deploy.lower "$mindir" "$lowered"
   mindir="$lowered"
 fi
 
 say "preprocessing $data_path"
-"$python" "$ROOT/preprocess.py" --data_path "$data_path" --train_path "$output/preprocess_Result" --manifest "${mindir%.*}.json"
+run_step "$python" "$ROOT/preprocess.py" --data_path "$data_path" --train_path "$output/preprocess_Result" --manifest "${mindir%.*}.json"
 
 command=("$MAIN" --mindir_path "$mindir" --dataset_path "$output/preprocess_Result" --device_type "$device_type" --device_id "$device_id"
   --result_path "$output/result_Files")
 [ -z "${THREADS:-}" ] || command+=(--threads "$THREADS")
-say "inferring: ${command[*]}"
+say "inferring:$(printf ' %q' "${command[@]}")"
 run_logged "$output/infer.log" "inference" "${command[@]}"
 cat -- "$output/infer.log"
 

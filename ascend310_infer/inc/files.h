@@ -27,6 +27,21 @@ Status FileSha256(const std::string& path, std::string* hex);
 // Writes a file under a temporary name beside it and renames it.
 Status WriteFileAtomically(const std::string& path, const void* data, size_t size);
 
+// A file that one process at a time holds. It ends with the object, or with the process however that ends.
+class FileLock {
+ public:
+  FileLock() = default;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock();
+
+  // Makes the file where it is absent. Fails where another holder is.
+  Status Acquire(const std::string& path);
+
+ private:
+  int descriptor_ = -1;
+};
+
 // Makes a folder with its parents and makes sure that files can be written there.
 Status PrepareFolder(const std::string& path);
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "inc/files.h"
 #include "inc/stages.h"
 #include "inc/status.h"
 
@@ -16,8 +17,8 @@ Status CheckResultFolder(const std::string& folder, const std::string& dataset_p
                          const std::vector<std::string>& read, const Job& job);
 
 // Makes the folder, marks it as unfinished, and removes the results that the result.json of an earlier run lists, and
-// that itself.
-Status OpenResults(const std::string& folder);
+// that itself. While the lock lives, no other run opens the folder.
+Status OpenResults(const std::string& folder, FileLock* lock);
 
 // Writes result.json, as the last file of the folder, and removes the mark.
 Status CloseResults(const std::string& folder, const std::string& json);

@@ -1,5 +1,9 @@
 #include "inc/files.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -106,6 +110,17 @@ Status WriteFileAtomically(const std::string& path, const void* data, size_t siz
   const Status failure = CannotWrite(path);
   std::remove(temporary.c_str());
   return failure;
+}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+Status FileLock::Acquire(const std::string& path) {
+  descriptor_ = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) return CannotWrite(path);
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return Status::Ok();
+  return Status::UserError(path + ": another run is at work in this folder; wait for it");
 }
 
 Status PrepareFolder(const std::string& path) {

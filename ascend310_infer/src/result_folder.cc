@@ -101,11 +101,14 @@ Status CheckResultFolder(const std::string& folder, const std::string& dataset_p
   return FormerFiles(folder, &files);
 }
 
-Status OpenResults(const std::string& folder) {
+Status OpenResults(const std::string& folder, FileLock* lock) {
   std::vector<std::string> files;
   OCRNET_RETURN_IF_ERROR(PrepareFolder(folder));
   OCRNET_RETURN_IF_ERROR(FormerFiles(folder, &files));
-  OCRNET_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, kUnfinishedFile), "", 0));
+  const Status locked = lock->Acquire(JoinPath(folder, kUnfinishedFile));
+  if (!locked.ok()) return Status::UserError(locked.message() + kAnotherFolder);
+  files.clear();  // another run may have ended meanwhile
+  OCRNET_RETURN_IF_ERROR(FormerFiles(folder, &files));
   // result.json goes last: should this be interrupted, the next run finds the rest by it.
   for (const std::string& file : files) OCRNET_RETURN_IF_ERROR(Remove(JoinPath(folder, file)));
   return Remove(JoinPath(folder, kResultFile));

@@ -67,9 +67,9 @@ Status Prepare(const Options& options, const Backend& backend, Job* job) {
   }
   OCRNET_RETURN_IF_ERROR(Manifest::Read(manifest_path, &job->manifest));
   OCRNET_RETURN_IF_ERROR(CheckOutputs(options, job->manifest));
-  OCRNET_RETURN_IF_ERROR(OpenDataset(options.dataset_path, job->manifest, !options.keep_going, &job->dataset));
   OCRNET_RETURN_IF_ERROR(CheckModelFile(options.mindir_path, manifest_path, job->manifest));
   OCRNET_RETURN_IF_ERROR(CheckKind(*job, backend));
+  OCRNET_RETURN_IF_ERROR(OpenDataset(options.dataset_path, job->manifest, !options.keep_going, &job->dataset));
   if (!job->dataset.is_binary) OCRNET_RETURN_IF_ERROR(CheckPng(options));
   job->kind = options.logits ? ResultKind::kLogits : job->dataset.is_binary ? ResultKind::kLabels : ResultKind::kMasks;
   const std::string index = JoinPath(options.dataset_path, "index.json");
@@ -171,7 +171,8 @@ Status Run(const Options& options, const Backend& backend) {
   OCRNET_RETURN_IF_ERROR(backend.Load(job.engine, &engine));
   const double load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   OCRNET_RETURN_IF_ERROR(CheckEngine(*engine, job.manifest));
-  OCRNET_RETURN_IF_ERROR(OpenResults(options.result_path));  // an earlier result stays until it can be replaced
+  FileLock lock;
+  OCRNET_RETURN_IF_ERROR(OpenResults(options.result_path, &lock));  // an earlier result stays until it can be replaced
   PipelineReport report;
   OCRNET_RETURN_IF_ERROR(RunJob(options, job, engine.get(), &report));
   OCRNET_RETURN_IF_ERROR(CloseResults(options.result_path, ResultJson(job.manifest, job.dataset, report, job.kind)));

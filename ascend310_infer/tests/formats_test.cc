@@ -273,11 +273,25 @@ TEST(Result, OfAnEarlierRunGoesWithWhatItLists) {
   TestFile("r/a.bin", "old");
   TestFile("r/b.bin", "mine");
   TestFile("r/result.json", json);
-  CHECK_OK(ocrnet::OpenResults(folder));
-  CHECK_EQUAL(Files("r"), ".unfinished b.bin");
-  CHECK_OK(ocrnet::OpenResults(folder));
+  {
+    ocrnet::FileLock interrupted;
+    CHECK_OK(ocrnet::OpenResults(folder, &interrupted));
+    CHECK_EQUAL(Files("r"), ".unfinished b.bin");
+  }
+  ocrnet::FileLock lock;
+  CHECK_OK(ocrnet::OpenResults(folder, &lock));
   CHECK_OK(ocrnet::CloseResults(folder, json));
   CHECK_EQUAL(Files("r"), "b.bin result.json");
+}
+
+TEST(Result, OfARunAtWorkIsLeftAlone) {
+  const std::string folder = TestFolder() + "r";
+  TestFile("r/a.bin", "at work");
+  ocrnet::FileLock at_work;
+  CHECK_OK(ocrnet::OpenResults(folder, &at_work));
+  ocrnet::FileLock lock;
+  CHECK_STATUS(ocrnet::OpenResults(folder, &lock), 2, "another run is at work in this folder");
+  CHECK_EQUAL(Files("r"), ".unfinished a.bin");
 }
 
 TEST(Result, SomebodyElsesIsLeftAlone) {
@@ -287,7 +301,8 @@ TEST(Result, SomebodyElsesIsLeftAlone) {
         Replaced(listed, "\"a.bin\"", "\"../a.bin\""), Replaced(listed, "\"a.bin\"", "\"b.bin\"")}) {
     TestFile("r/result.json", text);
     TestFile("r/a.bin", "mine");
-    CHECK_STATUS(ocrnet::OpenResults(TestFolder() + "r"), 2, "not written by this program");
+    ocrnet::FileLock lock;
+    CHECK_STATUS(ocrnet::OpenResults(TestFolder() + "r", &lock), 2, "not written by this program");
     CHECK_EQUAL(Files("r"), "a.bin result.json");
     CHECK_EQUAL(ocrnet_test::Content(TestFolder() + "r/result.json"), text);
   }

@@ -21,14 +21,12 @@ from src.deploy.lite_runner import find_lite_home
 from src.deploy.lowering import lower_file
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, check_replaceable, file_sha256, manifest_path
 from src.deploy.model_graph import Labels, ModelGraph, Normalize
-from src.deploy.options import ExportOptions, class_names_and_palette
+from src.deploy.options import LITE_SUFFIX, ExportOptions, class_names_and_palette
 from src.deploy.verification import verify
 from src.models.builder import assemble_network
 from src.runtime.entry import WorkError
 
 logger = logging.getLogger("ocrnet")
-
-LITE_SUFFIX = "_lite2"
 
 
 def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> list[Path]:

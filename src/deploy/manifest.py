@@ -124,7 +124,7 @@ def manifest_path(model: Path) -> Path:
 
 
 def check_replaceable(files: Iterable[Path], flag: str) -> None:
-    """Refuse to write where a folder or a .json that is no manifest would be in the way.
+    """Refuse to write where a folder, a device or a .json that is no manifest would be in the way.
 
     Args:
         files: to be written, models and manifests.
@@ -134,8 +134,9 @@ def check_replaceable(files: Iterable[Path], flag: str) -> None:
         UserError: naming what is in the way.
     """
     for path in files:
-        if path.is_dir():
-            raise UserError(f"{flag}: {path} is a folder, where a file is to be written; choose another name")
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise UserError(f"{flag}: {path} is {what}, where a file is to be written; choose another name")
         if path.suffix == ".json" and path.exists() and not _is_manifest(path):
             raise UserError(f"{flag}: {path} is no manifest of a model and would be replaced; choose another name")
 

@@ -31,7 +31,7 @@ def read_mindir(path: Path) -> ModelProto:
         raise UserError(f"{path}: no such file; export.py writes MindIR files") from None
     except IsADirectoryError:
         raise UserError(f"{path}: a folder; give the .mindir file in it") from None
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         raise UserError(f"{path}: no MindIR file, or one that is cut off; export the model anew") from None
     # The version is written last: without it the rest may be missing too.
     if not model.graph.node or not model.primitives or not model.HasField("mind_ir_version"):

@@ -8,6 +8,7 @@ from src.config.errors import UserError
 from src.data.loader import DATASETS, build_dataset
 from src.deploy.manifest import InputSpec
 
+LITE_SUFFIX = "_lite2"  # of a lowered file's name
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels: the lowest resolution is a 32nd; beyond the latter no device has the memory
 MAX_BATCH = 1024
 
@@ -60,10 +61,14 @@ def model_path(file_name: str, file_format: str) -> Path:
     """Return the model file of --file_name, which may come with or without its ending.
 
     Raises:
-        UserError: if it names a folder.
+        UserError: if it names a folder, or ends as another format or as the lowered file does.
     """
     suffix = _SUFFIXES[file_format]
     path = Path(file_name)
+    if path.suffix != suffix and path.suffix in _SUFFIXES.values():
+        raise UserError(f"--file_name {file_name}: the ending of another format than --file_format {file_format}; leave it out")
+    if path.name.removesuffix(suffix).endswith(LITE_SUFFIX):
+        raise UserError(f"--file_name {file_name}: {LITE_SUFFIX} is what the lowered file is called, beside the native one; leave it out")
     if file_name.endswith("/") or not path.name or path.name in (".", "..") or path.is_dir():
         raise UserError(f"--file_name {file_name}: a folder; give the name of the model in it, such as {path / 'model'}")
     return path if path.suffix == suffix else path.with_name(path.name + suffix)

@@ -149,8 +149,7 @@ def write_samples(
         progress: called after each sample with 1.
 
     Raises:
-        UserError: if a picture or label cannot be read.
-        OSError: if the disk is full.
+        UserError: if a picture or label cannot be read, or a file cannot be written.
     """
     entries = []
     for sample in samples:
@@ -164,15 +163,18 @@ def write_sample(folder: Path, name: str, graph_input: np.ndarray, label: np.nda
     """Write a sample's input, (3, height, width) as the graph takes it, and its label, HW uint8; return its entry of the index.
 
     Raises:
-        UserError: if the C++ runner would refuse the name (IsSafeName in ascend310_infer/src/index.cc).
+        UserError: if the C++ runner would refuse the name (IsSafeName in ascend310_infer/src/index.cc), or a file cannot be written.
     """
     is_utf8 = not re.search("[\ud800-\udfff]", name)  # what Python makes of a file's name that is not
     if not is_utf8 or not re.fullmatch(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*", name) or len(name.encode()) > 240:
         expected = "UTF-8 of at most 240 bytes without a dot in front, slashes, backslashes and control characters"
         raise UserError(f"the picture {name!r}: its name cannot be that of a result; expected {expected}: rename it")
     entry = SampleEntry(name, (label.shape[0], label.shape[1]))
-    graph_input.tofile(folder / entry.input_file)
-    label.tofile(folder / entry.label_file)
+    for file, array in ((entry.input_file, graph_input), (entry.label_file, label)):
+        try:
+            (folder / file).write_bytes(array.tobytes())
+        except OSError as error:
+            raise UserError(f"{folder / file}: cannot be written ({error.strerror}); free some space, or choose another folder") from None
     return entry
 
 

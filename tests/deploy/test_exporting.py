@@ -184,6 +184,8 @@ def test_wrong_inputs(checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFix
         "--batch 0": (checkpoint, target, ("--batch", "0")),
         "AIR is written by Ascend's own back end": (checkpoint, target, ("--file_format", "AIR")),
         "a folder; give the name": (checkpoint, str(tmp_path), ()),
+        "the ending of another format than --file_format MINDIR": (checkpoint, str(out / "m.air"), ()),
+        "_lite2 is what the lowered file is called": (checkpoint, str(out / "m_lite2.mindir"), ()),
         "cannot be written to": (checkpoint, str(tmp_path / "file" / "m"), ("--image_size", "32", "32")),
         "unknown key": (checkpoint, target, ("modle.name=x",)),
     }

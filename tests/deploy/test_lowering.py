@@ -1,6 +1,7 @@
 """The lowered form of every convention's network computes what the network does; what cannot be lowered is named."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,10 @@ def no_model(path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" * 4)
 
 
+def no_text(path: Path) -> None:
+    path.write_bytes(b"\x0a\x03\xff\xfe\xfd" + path.read_bytes())  # a field of text that is none, as in a .ckpt
+
+
 def empty(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -183,7 +188,7 @@ def test_what_cannot_be_lowered_is_named_in_one_line(tmp_path: Path, capsys: pyt
     assert (tmp_path / "deep" / "low.mindir").stat().st_mode & 0o777 == 0o644
     assert not (tmp_path / "deep" / "low.json").exists()
     capsys.readouterr()
-    damages: dict[str, Callable[[Path], None]] = {"cut": cut_off, "none": no_model, "empty": empty}
+    damages: dict[str, Callable[[Path], None]] = {"cut": cut_off, "none": no_model, "text": no_text, "empty": empty}
     for name, damage in damages.items():
         (tmp_path / name).write_bytes(relu.read_bytes())
         damage(tmp_path / name)
@@ -226,10 +231,16 @@ def test_a_manifest_goes_with_the_file_it_belongs_to(tmp_path: Path) -> None:
     assert (written.model_file, written.sha256, written.kind) == ("low.mindir", file_sha256(target), "lite2")
     assert (written.input, written.output, written.palette) == (manifest.input, manifest.output, manifest.palette)
     (tmp_path / "eval.json").write_text("{}")
-    for name, message in (("m.v1.lite2", "m.v1.json would replace that of IN"), ("eval.mindir", "eval.json is no manifest of a model")):
+    os.mkfifo(tmp_path / "device")  # as /dev/null is, nothing to replace by a file
+    before = sorted(tmp_path.iterdir())
+    for name, message in (
+        ("m.v1.lite2", "m.v1.json would replace that of IN"),
+        ("eval.mindir", "eval.json is no manifest of a model"),
+        ("device", "device is no regular file"),
+    ):
         with pytest.raises(UserError, match=message):
             lower_file(source, tmp_path / name)
-        assert not (tmp_path / name).exists()
+    assert sorted(tmp_path.iterdir()) == before and (tmp_path / "device").is_fifo()
     assert read_manifest(tmp_path / "m.v1.json") == manifest and (tmp_path / "eval.json").read_text() == "{}"
     (tmp_path / "m.v1.json").write_text(json.dumps(manifest.as_json()).replace(manifest.sha256, "0" * 64))
     with pytest.raises(UserError, match="belongs to another file"):

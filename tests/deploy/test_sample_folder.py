@@ -71,6 +71,13 @@ def test_a_name_that_the_runner_takes(name, tmp_path):
     assert (tmp_path / "inputs" / f"{name}.bin").is_file()
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    open_folder(tmp_path)
+    (tmp_path / "labels" / "a.bin").mkdir()
+    with pytest.raises(UserError, match="labels/a.bin: cannot be written .*free some space"):
+        write_sample(tmp_path, "a", np.zeros((3, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+
+
 def test_index(tmp_path):
     write(tmp_path, (6, 10), (9, 7))
     assert json.loads((tmp_path / "index.json").read_text()) == {

@@ -3,10 +3,13 @@
 What they call, in which order; what they refuse, what they replace, and where they stop.
 """
 
+import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ fi
 """
 PYTHON = f"""{CALLED}
 case "$*" in
+  *find_spec*) [ -z "${{NO_PACKAGES:-}}" ] ;;
   "-c "*) exec python3 "$@" ;;
   "-m src.deploy.lower"*) [ "${{PYTHONPATH%%:*}}" = "$PROJECT" ] && touch "$4" "${{4%.mindir}}.json" ;;
   *postprocess.py*) echo "miou: 0.5" ;;
@@ -30,6 +34,7 @@ esac
 """
 MAIN = f"""{CALLED}
 if [ "$1" = --version ]; then echo "main 1 (MindSpore Lite ${{LITE:-2.0.0}})"; exit; fi
+if [ -n "${{SLOW:-}}" ]; then echo $$ >"$CALLS.main"; exec sleep 60; fi
 echo "throughput 1"
 """
 BUILD = 'echo "build.sh $MS_LITE_HOME" >>"$CALLS"\ncp "$PROJECT/main" "$PROJECT/ascend310_infer/out/main"\n'
@@ -53,7 +58,7 @@ def place(tmp_path: Path) -> Path:
     return project
 
 
-def call(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **environment: str) -> subprocess.CompletedProcess[str]:
+def start(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **environment: str) -> subprocess.Popen[str]:
     variables = {
         **{name: value for name, value in os.environ.items() if name not in ("OUTPUT_PATH", "THREADS", "PYTHONPATH")},
         "OCRNET_VENV": str(place / "venv"),
@@ -63,7 +68,13 @@ def call(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **envir
         **environment,
     }
     command = ["bash", str(place / "scripts" / script), *arguments]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, cwd=place / "work")
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place / "work")
+
+
+def call(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    process = start(place, *arguments, **environment)
+    stdout, stderr = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def calls(place: Path) -> list[str]:
@@ -118,43 +129,56 @@ def test_it_stops_where_a_step_fails_with_its_status(step: str, num_steps: int, 
         assert result.stderr.endswith("last words\n")
 
 
-def test_results_of_an_earlier_call_are_removed_first(place: Path) -> None:
+def test_results_are_the_programs_affair_and_other_files_are_left_alone(place: Path) -> None:
     results = place / "work" / "result_Files"
+    results.mkdir()
+    for name in ("holiday.png", "thesis.json", "a.bin"):
+        (results / name).write_text("mine")
     assert call(place, LOWERED, DATA, "CPU").returncode == 0
-    (results / "old.bin").touch()
-    (results / "result.json").touch()
-    assert call(place, LOWERED, DATA, "CPU", FAIL="preprocess.py").returncode == 7
-    assert [path.name for path in results.iterdir()] == [".run_cpp_infer"]
-    assert not (place / "work" / "acc.log").exists()
-
-
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_other_peoples_files_are_left_alone(is_ours: bool, place: Path) -> None:
-    results = place / "work" / "result_Files"
-    if is_ours:
-        assert call(place, LOWERED, DATA, "CPU").returncode == 0
-        (place / "calls").unlink()
-    results.mkdir(exist_ok=True)
-    names = ("thesis.doc",) if is_ours else ("a.bin", "b.png")
-    for name in names:
-        (results / name).touch()
-    result = call(place, LOWERED, DATA, "CPU")
-    assert result.returncode == 2
-    assert "is not from an earlier call; move it away, or choose another folder by OUTPUT_PATH" in result.stderr
-    assert set(names) <= {path.name for path in results.iterdir()}
-    assert not (place / "calls").exists()
+    assert call(place, LOWERED, DATA, "CPU").returncode == 0
+    assert {path.name: path.read_text() for path in results.iterdir()} == dict.fromkeys(("holiday.png", "thesis.json", "a.bin"), "mine")
 
 
 @pytest.mark.parametrize("log", ["infer.log", "acc.log", "build.log"])
-@pytest.mark.parametrize("with_results", [False, True])
-def test_other_peoples_logs_are_left_alone(log: str, with_results: bool, place: Path) -> None:
-    if with_results:
-        (place / "work" / "result_Files").mkdir()
+def test_other_peoples_logs_are_left_alone(log: str, place: Path) -> None:
     (place / "work" / log).write_text("mine")
     result = call(place, LOWERED, DATA, "CPU")
     assert result.returncode == 2
     assert f"{place}/work/{log} is not from an earlier call" in result.stderr and len(result.stderr.splitlines()) == 1
-    assert (place / "work" / log).read_text() == "mine" and not (place / "calls").exists()
+    assert [path.name for path in (place / "work").iterdir()] == [log] and (place / "work" / log).read_text() == "mine"
+    assert not (place / "calls").exists()
+
+
+def test_a_call_that_cannot_work_leaves_the_last_results(place: Path) -> None:
+    assert call(place, LOWERED, DATA, "CPU").returncode == 0
+    for arguments, environment in (((), {"MS_LITE_HOME": ""}), (("CPU",), {"NO_PACKAGES": "1"})):
+        result = call(place, LOWERED, DATA, *arguments, **environment)
+        assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert "lacks packages of requirements.txt; set OCRNET_VENV" in result.stderr
+    assert (place / "work" / "acc.log").read_text() == "miou: 0.5\n"
+
+
+def test_a_folder_in_which_another_call_works_is_left_alone(place: Path) -> None:
+    assert call(place, LOWERED, DATA, "CPU").returncode == 0
+    with open(place / "work" / ".run_cpp_infer", "w") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        result = call(place, LOWERED, DATA, "CPU")
+    assert (result.returncode, "another call works in" in result.stderr) == (2, True)
+    assert (place / "work" / "acc.log").read_text() == "miou: 0.5\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_stops_the_step_too(number: signal.Signals, status: int, place: Path) -> None:
+    process = start(place, LOWERED, DATA, "CPU", SLOW="1")
+    started = place / "calls.main"
+    deadline = time.monotonic() + 30
+    while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == status
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
 
 
 def test_logs_of_an_interrupted_call_are_replaced(place: Path) -> None:
