@@ -15,6 +15,7 @@ ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
 # What takes longest begins first (pyproject.toml: a file at a time on each of two processes), so that neither waits long at the end.
 LONGEST = (
     "tests/deploy/",
+    "tests/scripts/test_cpp_infer.py",
     "tests/parity/test_mmseg.py",
     "tests/engine/test_trainer.py",
     "tests/engine/test_distributed.py",
