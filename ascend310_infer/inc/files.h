@@ -4,12 +4,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "inc/status.h"
 
 namespace ocrnet {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+// An open file that is closed with its owner.
+using File = std::unique_ptr<std::FILE, CloseFile>;
 
 // Returns the size of a regular file in bytes.
 Status FileSize(const std::string& path, uint64_t* size);

@@ -5,10 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <system_error>
 
 #include "inc/sha256.h"
@@ -17,11 +15,6 @@ namespace ocrnet {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
 
 Status CannotRead(const std::string& path) {
   return Status::UserError(path + ": cannot be read: " + std::strerror(errno));
@@ -120,7 +113,8 @@ Status FileLock::Acquire(const std::string& path) {
   descriptor_ = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   if (descriptor_ < 0) return CannotWrite(path);
   if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return Status::Ok();
-  return Status::UserError(path + ": another run is at work in this folder; wait for it");
+  return Status::UserError(path +
+                           ": another run is at work in this folder; wait for it, or choose another --result_path");
 }
 
 Status PrepareFolder(const std::string& path) {

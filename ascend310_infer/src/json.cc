@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace ocrnet {
 namespace {
@@ -14,6 +15,31 @@ bool WholeNumber(const Json& value, int64_t* out) {
     return false;
   *out = static_cast<int64_t>(number);
   return true;
+}
+
+bool TextItem(const Json& value, std::string* out) {
+  *out = value.string();
+  return value.type() == Json::Type::kString;
+}
+
+bool NumberItem(const Json& value, double* out) {
+  *out = value.number();
+  return value.type() == Json::Type::kNumber;
+}
+
+// Reads a list whose items are all of one kind; `read` returns whether an item is.
+template <typename T>
+Status ReadItems(const Json& json, const std::string& key, const char* kind, bool (*read)(const Json&, T*),
+                 std::vector<T>* out) {
+  const Json* list;
+  OCRNET_RETURN_IF_ERROR(json.GetArray(key, &list));
+  out->clear();
+  for (const Json& item : list->items()) {
+    T value{};
+    if (!read(item, &value)) return Status::UserError("\"" + key + "\" holds something that is not " + kind);
+    out->push_back(std::move(value));
+  }
+  return Status::Ok();
 }
 
 }  // namespace
@@ -59,39 +85,15 @@ Status Json::Get(const std::string& key, int64_t* out) const {
 }
 
 Status Json::Get(const std::string& key, std::vector<std::string>* out) const {
-  const Json* value;
-  OCRNET_RETURN_IF_ERROR(GetArray(key, &value));
-  out->clear();
-  for (const Json& item : value->items()) {
-    if (item.type() != Type::kString) return Status::UserError("\"" + key + "\" holds something that is not a string");
-    out->push_back(item.string());
-  }
-  return Status::Ok();
+  return ReadItems(*this, key, "a string", TextItem, out);
 }
 
 Status Json::Get(const std::string& key, std::vector<double>* out) const {
-  const Json* value;
-  OCRNET_RETURN_IF_ERROR(GetArray(key, &value));
-  out->clear();
-  for (const Json& item : value->items()) {
-    if (item.type() != Type::kNumber) return Status::UserError("\"" + key + "\" holds something that is not a number");
-    out->push_back(item.number());
-  }
-  return Status::Ok();
+  return ReadItems(*this, key, "a number", NumberItem, out);
 }
 
 Status Json::Get(const std::string& key, std::vector<int64_t>* out) const {
-  const Json* value;
-  OCRNET_RETURN_IF_ERROR(GetArray(key, &value));
-  out->clear();
-  for (const Json& item : value->items()) {
-    int64_t whole;
-    if (!WholeNumber(item, &whole)) {
-      return Status::UserError("\"" + key + "\" holds something that is not a whole number");
-    }
-    out->push_back(whole);
-  }
-  return Status::Ok();
+  return ReadItems(*this, key, "a whole number", WholeNumber, out);
 }
 
 Status Json::GetObject(const std::string& key, const Json** out) const {

@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 
 #include "inc/files.h"
 #include "inc/json.h"
@@ -119,10 +118,6 @@ Status FromJson(const Json& json, Manifest* out) {
   return CheckAgreement(*out);
 }
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-
 // Reads a protobuf varint; false at the file's end or where it is too long.
 bool ReadVarint(std::FILE* file, uint64_t* out) {
   *out = 0;
@@ -205,7 +200,7 @@ Status ReadMindIrVersion(const std::string& path, int64_t* version) {
   const Status damaged = Status::UserError(path + ": not a MindIR file, or a truncated one; export it anew");
   uint64_t size = 0;
   OCRNET_RETURN_IF_ERROR(FileSize(path, &size));
-  std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
+  File file(std::fopen(path.c_str(), "rb"));
   if (!file) return Status::UserError(path + ": cannot be read");
   *version = 0;
   uint64_t tag;

@@ -105,8 +105,7 @@ Status OpenResults(const std::string& folder, FileLock* lock) {
   std::vector<std::string> files;
   OCRNET_RETURN_IF_ERROR(PrepareFolder(folder));
   OCRNET_RETURN_IF_ERROR(FormerFiles(folder, &files));
-  const Status locked = lock->Acquire(JoinPath(folder, kUnfinishedFile));
-  if (!locked.ok()) return Status::UserError(locked.message() + kAnotherFolder);
+  OCRNET_RETURN_IF_ERROR(lock->Acquire(JoinPath(folder, kUnfinishedFile)));
   files.clear();  // another run may have ended meanwhile
   OCRNET_RETURN_IF_ERROR(FormerFiles(folder, &files));
   // result.json goes last: should this be interrupted, the next run finds the rest by it.
