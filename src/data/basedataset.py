@@ -23,12 +23,14 @@ class DatasetInfo:
         class_names: K names, in the order of train ids.
         palette: (K, 3) uint8, RGB colour of each class.
         class_weights: K loss weights, or None.
+        picture_size_hw: height and width that its pictures have, pixels; None: they differ.
     """
 
     name: str
     class_names: tuple[str, ...]
     palette: np.ndarray
     class_weights: tuple[float, ...] | None = None
+    picture_size_hw: tuple[int, int] | None = None
 
 
 class BaseDataset:

@@ -29,6 +29,7 @@ INFO = DatasetInfo(
     ),
     # Median frequency balancing. Source: SegNet tutorial, segnet_train.prototxt.
     class_weights=(0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478, 7.3614),
+    picture_size_hw=(360, 480),
 )
 
 

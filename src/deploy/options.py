@@ -11,9 +11,6 @@ from src.deploy.manifest import InputSpec
 LITE_SUFFIX = "_lite2"  # of a lowered file's name
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels: the lowest resolution is a 32nd; beyond the latter no device has the memory
 MAX_BATCH = 1024
-
-# Height and width of a data set's pictures: whole pictures are what eval.py shows the network.
-_USUAL_SIZES = {"Cityscapes": (1024, 2048), "CamVid": (360, 480)}
 _SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air"}
 
 
@@ -100,9 +97,10 @@ def _usual_size(config: Any) -> tuple[int, int]:
         return build_dataset(config, "val").size_hw(0)
     except UserError:
         pass  # the data is elsewhere, and exporting needs none
-    if config.dataset.name not in _USUAL_SIZES:
-        raise UserError(f"--image_size H W is needed: {config.dataset.name} has no usual size")
-    return _USUAL_SIZES[config.dataset.name]
+    info = DATASETS[config.dataset.name].info
+    if info.picture_size_hw is None:
+        raise UserError(f"--image_size H W is needed: {info.name} has pictures of many sizes")
+    return info.picture_size_hw
 
 
 def _check_size(source: str, size_hw: tuple[int, int]) -> None:
