@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Path:
     """A copy of the scripts with stubs around them, and a model and data, in folders with spaces."""
     project = tmp_path / "a project"
     shutil.copytree(SCRIPTS, project / "scripts")
-    for folder in ("ascend310_infer/src", "ascend310_infer/out", "models", "a data set", "work"):
+    for folder in ("ascend310_infer/src", "ascend310_infer/out", "models", "a data set", "here"):
         (project / folder).mkdir(parents=True)
     (project / "ascend310_infer/src/build.sh").write_text(BUILD)
     for path, text in ((project / "main", MAIN), (project / "venv/bin/python", PYTHON)):
@@ -68,7 +68,7 @@ def start(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **envi
         **environment,
     }
     command = ["bash", str(place / "scripts" / script), *arguments]
-    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place / "work")
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place / "here")
 
 
 def call(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -87,16 +87,16 @@ MODEL, LOWERED, DATA = "../models/net.mindir", "../models/net_lite2.mindir", "..
 def test_each_step_in_order_with_its_arguments(place: Path) -> None:
     result = call(place, LOWERED, DATA, "cpu", "3", THREADS="2")
     assert result.returncode == 0, result.stderr
-    work, model = place / "work", place / "models" / "net_lite2"
+    here, model = place / "here", place / "models" / "net_lite2"
     assert calls(place) == [
         f"build.sh {place}/lite",
-        f"python {place}/preprocess.py --data_path {place}/a data set --train_path {work}/preprocess_Result --manifest {model}.json",
-        f"main --mindir_path {model}.mindir --dataset_path {work}/preprocess_Result --device_type CPU --device_id 3 "
-        f"--result_path {work}/result_Files --threads 2",
-        f"python {place}/postprocess.py --result_path {work}/result_Files --label_path {work}/preprocess_Result",
+        f"python {place}/preprocess.py --data_path {place}/a data set --train_path {here}/preprocess_Result --manifest {model}.json",
+        f"main --mindir_path {model}.mindir --dataset_path {here}/preprocess_Result --device_type CPU --device_id 3 "
+        f"--result_path {here}/result_Files --threads 2",
+        f"python {place}/postprocess.py --result_path {here}/result_Files --label_path {here}/preprocess_Result",
     ]
-    assert (work / "infer.log").read_text() == "throughput 1\n"
-    assert (work / "acc.log").read_text() == "miou: 0.5\n"
+    assert (here / "infer.log").read_text() == "throughput 1\n"
+    assert (here / "acc.log").read_text() == "miou: 0.5\n"
     assert "throughput 1" in result.stdout and result.stdout.endswith("miou: 0.5\n")
 
 
@@ -109,7 +109,7 @@ def test_a_native_model_is_lowered_for_lite_2_0_alone(version: str, lowers: bool
     used = f"{place}/my out/lowered/net" if lowers else f"{place}/models/net"
     assert any(f"--manifest {used}.json" in line for line in calls(place))
     assert any(f"main --mindir_path {used}.mindir" in line for line in calls(place))
-    assert sorted((place / "models").iterdir()) == before and list((place / "work").iterdir()) == []
+    assert sorted((place / "models").iterdir()) == before and list((place / "here").iterdir()) == []
 
 
 def test_ascend310_inference(place: Path) -> None:
@@ -125,12 +125,12 @@ def test_it_stops_where_a_step_fails_with_its_status(step: str, num_steps: int, 
     assert [step in line for step, line in zip(steps, calls(place), strict=True)] == [True] * num_steps
     if step != "preprocess.py":
         log = "infer.log" if step == "--mindir_path" else "acc.log"
-        assert f"failed with status 7; the end of {place}/work/{log}:" in result.stderr
+        assert f"failed with status 7; the end of {place}/here/{log}:" in result.stderr
         assert result.stderr.endswith("last words\n")
 
 
 def test_results_are_the_programs_affair_and_other_files_are_left_alone(place: Path) -> None:
-    results = place / "work" / "result_Files"
+    results = place / "here" / "result_Files"
     results.mkdir()
     for name in ("holiday.png", "thesis.json", "a.bin"):
         (results / name).write_text("mine")
@@ -141,11 +141,11 @@ def test_results_are_the_programs_affair_and_other_files_are_left_alone(place: P
 
 @pytest.mark.parametrize("log", ["infer.log", "acc.log", "build.log"])
 def test_other_peoples_logs_are_left_alone(log: str, place: Path) -> None:
-    (place / "work" / log).write_text("mine")
+    (place / "here" / log).write_text("mine")
     result = call(place, LOWERED, DATA, "CPU")
     assert result.returncode == 2
-    assert f"{place}/work/{log} is not from an earlier call" in result.stderr and len(result.stderr.splitlines()) == 1
-    assert [path.name for path in (place / "work").iterdir()] == [log] and (place / "work" / log).read_text() == "mine"
+    assert f"{place}/here/{log} is not from an earlier call" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert [path.name for path in (place / "here").iterdir()] == [log] and (place / "here" / log).read_text() == "mine"
     assert not (place / "calls").exists()
 
 
@@ -155,16 +155,16 @@ def test_a_call_that_cannot_work_leaves_the_last_results(place: Path) -> None:
         result = call(place, LOWERED, DATA, *arguments, **environment)
         assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert "lacks packages of requirements.txt; set OCRNET_VENV" in result.stderr
-    assert (place / "work" / "acc.log").read_text() == "miou: 0.5\n"
+    assert (place / "here" / "acc.log").read_text() == "miou: 0.5\n"
 
 
 def test_a_folder_in_which_another_call_works_is_left_alone(place: Path) -> None:
     assert call(place, LOWERED, DATA, "CPU").returncode == 0
-    with open(place / "work" / ".run_cpp_infer", "w") as mark:
+    with open(place / "here" / ".run_cpp_infer", "w") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         result = call(place, LOWERED, DATA, "CPU")
     assert (result.returncode, "another call works in" in result.stderr) == (2, True)
-    assert (place / "work" / "acc.log").read_text() == "miou: 0.5\n"
+    assert (place / "here" / "acc.log").read_text() == "miou: 0.5\n"
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -183,9 +183,9 @@ def test_a_signal_stops_the_step_too(number: signal.Signals, status: int, place:
 
 def test_logs_of_an_interrupted_call_are_replaced(place: Path) -> None:
     assert call(place, LOWERED, DATA, "CPU", FAIL="--mindir_path").returncode == 7
-    (place / "work" / "acc.log").write_text("miou: 0.1")
+    (place / "here" / "acc.log").write_text("miou: 0.1")
     assert call(place, LOWERED, DATA, "CPU", FAIL="preprocess.py").returncode == 7
-    assert not (place / "work" / "infer.log").exists() and not (place / "work" / "acc.log").exists()
+    assert not (place / "here" / "infer.log").exists() and not (place / "here" / "acc.log").exists()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_wrong_arguments(arguments: list[str], message: str, place: Path) -> Non
     result = call(place, *arguments)
     assert result.returncode == 2
     assert message in result.stderr and len(result.stderr.splitlines()) == 1
-    assert not (place / "calls").exists() and list((place / "work").iterdir()) == []
+    assert not (place / "calls").exists() and list((place / "here").iterdir()) == []
 
 
 def test_a_device_needs_its_own_library_and_a_manifest_must_be_one(place: Path) -> None:
