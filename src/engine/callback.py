@@ -1,6 +1,7 @@
 """What happens at the end of an epoch: weight files, evaluation and the best weights so far."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +29,27 @@ class CheckpointKeeper:
 
     `checkpoints/epoch_NNNN.ckpt` every `save_checkpoint_epochs`, the newest `keep_checkpoint_max` of them; `best.ckpt` by mIoU; `last.ckpt`
     and `last.state` after every epoch.
+
+    Args:
+        config: the complete configuration.
+        folder: the output directory.
+        on_saved: called after every saving; where results are copied elsewhere, it copies them.
     """
 
-    def __init__(self, config: Any, folder: Path) -> None:
+    def __init__(self, config: Any, folder: Path, on_saved: Callable[[], None] = lambda: None) -> None:
         self._config = config
         self._folder = folder
+        self._on_saved = on_saved
 
     def save_best(self, network: nn.Cell) -> None:
-        """Write best.ckpt."""
+        """Write best.ckpt; `save_last` follows, which tells that there is something new."""
         save_weights(network, self._folder / "best.ckpt", self._config)
 
     def save_last(self, network: nn.Cell, train_step: TrainStep, progress: Progress) -> None:
         """Write last.state, then last.ckpt; resuming reads the state alone, so that a kill between the two does no harm."""
         save_state(train_step.state(), progress, self._folder / STATE_FILE)
         save_weights(network, self._folder / "last.ckpt", self._config)
+        self._on_saved()
 
     def save_epoch(self, network: nn.Cell, epoch: int) -> None:
         """Write a numbered weight file where one is due and remove the oldest ones over the limit."""

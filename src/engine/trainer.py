@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Trainer:
         runtime: device and process group.
         folder: the output directory.
         resume: continue from the folder's last.state.
+        on_saved: called by the main rank after every saving.
 
     Attributes:
         progress: where training stands.
@@ -45,7 +46,9 @@ class Trainer:
         UserError: if data, weights or state do not fit.
     """
 
-    def __init__(self, config: Any, runtime: Runtime, folder: Path, resume: bool = False) -> None:
+    def __init__(
+        self, config: Any, runtime: Runtime, folder: Path, resume: bool = False, on_saved: Callable[[], None] = lambda: None
+    ) -> None:
         self.config, self.runtime, self.folder = config, runtime, folder
         self.dataset = checked_dataset(config, "train", runtime.group)
         val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
@@ -55,7 +58,7 @@ class Trainer:
         self.rates = learning_rates(config, max(1, total_steps // config.train.accumulate_steps))
         self.train_step = self._build_train_step()
         self.progress = self._start(resume)
-        self.keeper = CheckpointKeeper(config, folder)
+        self.keeper = CheckpointKeeper(config, folder, on_saved)
         self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
 
     def _build_network(self, resume: bool) -> Any:
