@@ -16,12 +16,12 @@ LOGITS = (
 )
 
 
-@pytest.mark.parametrize("picture", NAMES)
+@pytest.mark.parametrize("picture", [pytest.param("frame", marks=pytest.mark.slow), *SMALL])
 def test_hr18s_compiled(
     picture: str, case_of: Callable[..., Case], need_picture: Callable[[str], Path], check: Callable[[Agreement], None]
 ) -> None:
     path = need_picture(picture)
-    check(case_of("mmseg_ocrnet", "hr18s", NAMES).agreement(path))
+    check(case_of("mmseg_ocrnet", "hr18s", SMALL if picture in SMALL else NAMES).agreement(path))
 
 
 @pytest.mark.parametrize(("name", "picture"), LOGITS)

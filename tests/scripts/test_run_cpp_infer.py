@@ -68,7 +68,16 @@ def start(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **envi
         **environment,
     }
     command = ["bash", str(place / "scripts" / script), *arguments]
-    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place / "here")
+    return subprocess.Popen(
+        command,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=place / "here",
+        # Under nohup SIGHUP is ignored, and bash cannot trap what was ignored when it began.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
 
 
 def call(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
