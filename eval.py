@@ -3,6 +3,7 @@
 
     python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA
     python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA eval.multi_scale=True eval.flip=True
+    python eval.py --modelarts True --checkpoint_url obs://BUCKET/OUT --data_url obs://BUCKET/DATA --train_url obs://BUCKET/EVAL
 
 The configuration is the one beside the weight file, unless --config names another; what the weights mean is taken from there even then.
 Writes eval.json and eval/ (pictures, confusion matrix) into --output_path, or else beside the weight file.

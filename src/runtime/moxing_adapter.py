@@ -58,7 +58,7 @@ class ObjectStorage:
             reason = "" if isinstance(error, ModuleNotFoundError) and error.name == "moxing" else f" ({error})"
             raise UserError(
                 f"the module 'moxing', which reads obs:// and s3://, cannot be imported{reason}: this is no ModelArts job, or its image "
-                "lacks moxing; give local paths by --data_path, --output_path and --checkpoint_path without --modelarts, or use a ModelArts image"
+                "lacks moxing; use an image of ModelArts, or existing local paths in place of the urls"
             ) from error
 
     def exists(self, url: str) -> bool:

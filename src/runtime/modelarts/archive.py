@@ -32,7 +32,7 @@ def unpack(archive: Path, folder: Path, url: str) -> Path:
         The folder, or the one folder in it if the archive holds nothing else.
 
     Raises:
-        UserError: if the archive is damaged, or holds what is refused.
+        UserError: if the archive is damaged, or holds what is refused, or the disk is full.
     """
     folder.mkdir(parents=True)
     members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
@@ -44,6 +44,8 @@ def unpack(archive: Path, folder: Path, url: str) -> Path:
                 shutil.copyfileobj(stream, target, 1 << 20)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, RuntimeError, NotImplementedError) as error:
         raise UserError(f"{url}: the archive cannot be unpacked ({' '.join(str(error).split())}); make it again") from error
+    except OSError as error:
+        raise UserError(f"{url}: cannot be unpacked into {folder} ({error.strerror}); make room, or give another --cache_path") from error
     inside = [path for path in folder.iterdir() if path.name != _FOREIGN]
     if not inside:
         raise UserError(f"{url}: the archive is empty; expected a data set's folder")

@@ -28,6 +28,9 @@ class Inputs:
         new_output: a new run writes its results into CACHE/output, so that what an earlier job left there is moved out of the way.
         storage: object storage, where a url is of it.
         remote: the flags whose url is of object storage.
+
+    Raises:
+        UserError: if a url is neither of object storage nor here, or object storage is asked for where there is no `moxing`.
     """
 
     urls: dict[str, str]

@@ -107,7 +107,7 @@ def _copy(cache: Path, request: dict[str, str], copy: Callable[[], Paths]) -> Pa
     try:
         paths = copy()
     except BaseException as error:
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(str(error).split()) or f"copying was stopped by {type(error).__name__}"
         CopyState("failed", request, message=message, is_users=isinstance(error, (UserError, OSError))).save(cache)
         raise
     CopyState("done", request, paths).save(cache)
