@@ -3,6 +3,7 @@
 
     python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA
     python eval.py --checkpoint_path OUT/best.ckpt --data_path DATA eval.multi_scale=True eval.flip=True
+    python eval.py --modelarts True --checkpoint_url obs://BUCKET/OUT --data_url obs://BUCKET/DATA --train_url obs://BUCKET/EVAL
 
 The configuration is the one beside the weight file, unless --config names another; what the weights mean is taken from there even then.
 Writes eval.json and eval/ (pictures, confusion matrix) into --output_path, or else beside the weight file.
@@ -17,22 +18,31 @@ from src.config import UserError, load_config
 from src.config.facts import report_facts
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
+from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job
 
 FLAGS = {
     "paths": ("data_path", "output_path", "checkpoint_path"),
     "device": ("device_target", "device_id", "run_distribute", "mode", "amp_level", "workers"),
 }
+RESULTS = ("eval.json", "eval")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, build, evaluate, report; return the exit status."""
+    """Parse, fetch what a ModelArts job names by urls, evaluate; return the exit status."""
     parser = build_parser("Evaluate weights; words such as eval.flip=True set the protocol.", FLAGS, "the one beside the weight file")
+    add_modelarts_flags(parser)
     arguments = parser.parse_args(argv)
     flags, words = split_arguments(arguments)
-    checkpoint = flags.get("checkpoint_path")
-    if checkpoint is None:
+    if "checkpoint_path" not in flags and not hasattr(arguments, "checkpoint_url"):
         raise UserError("--checkpoint_path is needed: the weights to evaluate (a .ckpt file)")
-    source = config_for_checkpoint(Path(checkpoint), arguments.config)
+    with open_job(arguments, flags, only=RESULTS) as job:
+        return evaluate(job, arguments.config, words)
+
+
+def evaluate(job: Job, given: str | None, words: list[str]) -> int:
+    """Build, evaluate, report; return the exit status."""
+    flags, checkpoint = job.flags, job.flags["checkpoint_path"]
+    source = config_for_checkpoint(Path(checkpoint), given)
     flags.setdefault("output_path", str(Path(checkpoint).parent))
     flags.setdefault("run_distribute", False)  # how it was trained does not tell how to evaluate
     config = load_config(source, flags, words)
@@ -55,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if runtime.group.is_main:
         logger.info("\n%s", format_table(result))
         logger.info("results in %s", folder)
+        job.start_sending()
     return 0
 
 

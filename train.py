@@ -3,14 +3,15 @@
 
     python train.py --config demo --data_path DATA --output_path OUT
     python train.py --resume OUT
+    python train.py --config NAME --modelarts True --data_url obs://BUCKET/DATA --train_url obs://BUCKET/OUT
 
 Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, best.ckpt, last.ckpt and last.state into the output directory.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
 from src.config import UserError, load_config
@@ -18,6 +19,7 @@ from src.config.facts import report_facts
 from src.config.loading import DEFAULT_PRESET
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
+from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job
 
 FLAGS = {
     "paths": ("data_path", "output_path", "checkpoint_path"),
@@ -28,27 +30,34 @@ FLAGS = {
 
 DEFAULT = f"that of the file beside --checkpoint_path, or else {DEFAULT_PRESET}"
 
-NOT_WITH_RESUME = ("output_path", "checkpoint_path", "begin_epoch")
+NOT_WITH_RESUME = ("config", "output_path", "checkpoint_path", "checkpoint_url", "begin_epoch")
 
 
-def check_resume_flags(config: str | None, flags: dict[str, Any]) -> None:
+def check_resume_flags(arguments: argparse.Namespace) -> None:
     """Refuse flags that --resume would have to ignore."""
-    given = ["config"] if config else []
-    given += [name for name in NOT_WITH_RESUME if name in flags]
+    given = [name for name in NOT_WITH_RESUME if getattr(arguments, name, None) is not None]
     if given:
         raise UserError(f"--{given[0]} cannot be combined with --resume, which continues the run as it is in its folder")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, build, train, report; return the exit status."""
+    """Parse, fetch what a ModelArts job names by urls, train; return the exit status."""
     parser = build_parser("Train a network; --config names the recipe.", FLAGS, DEFAULT)
     parser.add_argument("--resume", default=None, metavar="OUT", help="continue the run in this folder exactly where it stopped")
+    add_modelarts_flags(parser)
     arguments = parser.parse_args(argv)
+    if arguments.resume is not None:
+        check_resume_flags(arguments)
     flags, words = split_arguments(arguments)
-    source, resume = arguments.config, arguments.resume is not None
-    if resume:
-        check_resume_flags(arguments.config, flags)
-        source, flags["output_path"] = config_for_resume(Path(arguments.resume)), arguments.resume
+    with open_job(arguments, flags) as job:
+        return train(job, arguments.config, words)
+
+
+def train(job: Job, source: str | None, words: list[str]) -> int:
+    """Build, train, report; return the exit status."""
+    flags, resume = job.flags, job.resume is not None
+    if job.resume is not None:
+        source, flags["output_path"] = config_for_resume(Path(job.resume)), job.resume
     config = load_config(source, flags, words, ask_weights=not resume)
     folder = Path(config.output_path)
     check_output(folder, new_run=not resume)
@@ -62,13 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
     logger.info("%s", runtime)
-    trainer = Trainer(config, runtime, folder, resume)
+    trainer = Trainer(config, runtime, folder, resume, on_saved=job.send)
     if runtime.group.is_main:
         open_output(folder, config)
         log_to_file(folder / LOG_FILE)
         logger.info("configuration: %s on preset %s", source or "no --config", config.preset)
         if not resume:
             report_facts(config, logger)
+        job.start_sending()
     progress = trainer.run()
     best = f"best mIoU {progress.best_miou:.4f} after epoch {progress.best_epoch}; " if progress.best_epoch else ""
     logger.info("training finished: %sresults in %s", best, folder)
