@@ -60,7 +60,7 @@ gpu_env() {
   lacking="$(ldd "${folders[0]}/libmindspore_gpu.so.$plugin" | sed -n 's/^[[:space:]]*\([^ ]*\) => not found$/\1/p' | xargs)"
   case "$lacking" in
     "") return 0 ;;
-    libcuda.so.1) gpu_env_say "NVIDIA's driver, libcuda.so.1, is lacking; install it, or hand it to the container (docker run --gpus all)" ;;
+    libcuda.so.1) gpu_env_say "NVIDIA's driver, libcuda.so.1, is lacking; install it, or give it to the container (docker run --gpus all)" ;;
     *) gpu_env_say "these libraries are lacking: ${lacking/libcuda.so.1/"libcuda.so.1 (NVIDIA's driver)"}; ${install/it:/them:}" ;;
   esac
   return 1
