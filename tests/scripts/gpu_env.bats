@@ -28,6 +28,7 @@ make_toolkit() {
 }
 
 @test "the wheels and NCCL come in front of the library path, once, and a stand-in tells MindSpore the version" {
+  # shellcheck disable=SC2031  # each test sets its own
   export LD_LIBRARY_PATH=/usr/mine
   run -0 source_it once
   [ "${lines[0]}" = "$PROJECT/scripts/lib/cuda11" ]

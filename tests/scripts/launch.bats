@@ -67,7 +67,7 @@ setup() {
   pid="${said#*pid }"
   pid="${pid%%,*}"
   [[ "$said" == *"log $PLACE/out/logs/train/console.log"* ]]
-  [ "$(ps -o sid= -p "$pid" | xargs)" = "$pid" ] # a session of its own: it outlives this one
+  [ "$(cut -d' ' -f6 "/proc/$pid/stat")" = "$pid" ] # a session of its own: it outlives this one
   kill "$pid"
   [ "$(cat out/logs/train/console.log)" = $'an earlier run\nthe launcher says hello' ]
 }

@@ -25,6 +25,14 @@ make_place() {
 # Run a script of the project. $1: its name. The rest: its arguments.
 call() { bash "$PROJECT/scripts/$1" "${@:2}"; }
 
+# Print the processes that work for the folder.
+running() {
+  local process
+  for process in /proc/[0-9]*; do
+    [[ "$(tr '\0' ' ' 2>/dev/null <"$process/cmdline")" != *" $PLACE/"* ]] || echo "$process"
+  done
+}
+
 # Compare a record, an argument on each line, with what it should be. $1: the record. The rest: the arguments.
 assert_record() { diff -u --label expected --label "$1" <(printf '%s\n' "${@:2}") "$RECORDS/$1"; }
 
