@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Summary: install what the tests need and run every check: lint, types, shell scripts (bats), C++ (formatting, ctest, sanitizers), Python tests.
+# Summary: install what the tests need and run every check: lint, types, shell scripts (bats too), C++ (ctest, sanitizers), Python tests.
 #
 # Usage: bash scripts/run_tests.sh [PYTEST_ARGUMENT ...]
 #   Arguments go to pytest; without any, everything runs.
