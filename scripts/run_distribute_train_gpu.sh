@@ -32,13 +32,8 @@ source "$ROOT/scripts/lib/launch.sh"
 read_arguments "DEVICE_NUM DATASET_PATH TRAIN_OUTPUT_PATH CHECKPOINT_PATH [BEGIN_EPOCH] [EVAL_CALLBACK]" "$@"
 num="${given[DEVICE_NUM]}"
 check_number DEVICE_NUM "$num" 1
-if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
-  IFS=, read -ra visible <<<"$CUDA_VISIBLE_DEVICES"
-  [ "$num" -le ${#visible[@]} ] || fail "DEVICE_NUM $num: CUDA_VISIBLE_DEVICES '$CUDA_VISIBLE_DEVICES' holds ${#visible[@]} devices"
-fi
 check_all
-# shellcheck source=scripts/lib/gpu_env.sh
-source "$ROOT/scripts/lib/gpu_env.sh" || exit 2
+use_gpus "$num" "DEVICE_NUM $num"
 case "${LAUNCHER:-msrun}" in
   msrun) use_msrun "$num" ;;
   mpirun) how=(--mpirun "$num") ;;

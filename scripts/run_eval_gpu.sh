@@ -23,8 +23,7 @@ source "$ROOT/scripts/lib/launch.sh"
 read_arguments "DEVICE_ID DATASET_PATH CHECKPOINT_PATH" "$@"
 check_number DEVICE_ID "${given[DEVICE_ID]}" 0
 check_all
-# shellcheck source=scripts/lib/gpu_env.sh
-source "$ROOT/scripts/lib/gpu_env.sh" || exit 2
+use_gpus $((given[DEVICE_ID] + 1)) "DEVICE_ID ${given[DEVICE_ID]}"
 how=(--single)
 device=(--device_target GPU --device_id "${given[DEVICE_ID]}")
 evaluate

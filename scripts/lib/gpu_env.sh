@@ -43,14 +43,14 @@ gpu_env_prepend() {
 }
 
 gpu_env() {
-  local root python install lacking plugin=11.6 folders=()
-  root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
-  python="${OCRNET_VENV:-${VIRTUAL_ENV:-$root/.venv}}/bin/python"
+  local checkout python install lacking plugin=11.6 folders=()
+  checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+  python="${OCRNET_VENV:-${VIRTUAL_ENV:-$checkout/.venv}}/bin/python"
   [ -x "$python" ] || python="$(command -v python3)" || { gpu_env_say "no python3 found; set OCRNET_VENV"; return 1; }
   mapfile -t folders < <(gpu_env_folders "$python")
   gpu_env_choose_home
   [[ "$(gpu_env_version "$CUDA_HOME")" != 11.[1-5] ]] || plugin=11.1 # as MindSpore chooses
-  install="install it: $python -m pip install -r $root/requirements-gpu.txt"
+  install="install it: $python -m pip install -r $checkout/requirements-gpu.txt"
   if [ ! -f "${folders[0]:-}/libmindspore_gpu.so.$plugin" ]; then
     gpu_env_say "$python has no MindSpore with a plug-in for GPUs (its wheels for Linux on x86-64 have one); $install"
     return 1
@@ -60,7 +60,7 @@ gpu_env() {
   lacking="$(ldd "${folders[0]}/libmindspore_gpu.so.$plugin" | sed -n 's/^[[:space:]]*\([^ ]*\) => not found$/\1/p' | xargs)"
   case "$lacking" in
     "") return 0 ;;
-    libcuda.so.1) gpu_env_say "NVIDIA's driver, libcuda.so.1, is lacking; install it, or give it to the container (docker run --gpus all)" ;;
+    libcuda.so.1) gpu_env_say "NVIDIA's driver, libcuda.so.1, is lacking; install it, or give it to a container (docker run --gpus all)" ;;
     *) gpu_env_say "these libraries are lacking: ${lacking/libcuda.so.1/"libcuda.so.1 (NVIDIA's driver)"}; ${install/it:/them:}" ;;
   esac
   return 1

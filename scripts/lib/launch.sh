@@ -77,6 +77,21 @@ check_all() {
   require_packages "$python" mindspore omegaconf cv2
 }
 
+# Check that there are so many GPUs, as far as this can be told, and find the CUDA libraries. $1: how many. $2: who says so, for messages.
+use_gpus() {
+  local found=() source="nvidia-smi finds"
+  if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
+    source="CUDA_VISIBLE_DEVICES holds"
+    IFS=, read -ra found <<<"$CUDA_VISIBLE_DEVICES"
+  else
+    mapfile -t found < <(nvidia-smi -L 2>/dev/null | grep '^GPU ')
+  fi
+  [ "$1" -le ${#found[@]} ] || { [ ${#found[@]} -eq 0 ] && [ "$source" = "nvidia-smi finds" ]; } \
+    || fail "$2: $source ${#found[@]} devices (they count from 0)"
+  # shellcheck source=scripts/lib/gpu_env.sh
+  source "$ROOT/scripts/lib/gpu_env.sh" || exit 2
+}
+
 # Put the number of processes, and what several hosts need from the environment, into `how`. $1: processes on this host.
 use_msrun() {
   local total="${WORKER_NUM:-$1}" name

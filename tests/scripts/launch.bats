@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The command line that each launching script makes of its arguments; the launcher itself is a stub here (launch_real.bats has the real one).
+# The command line that each launching script makes of its arguments; the launcher is a stub here, and real in launch_real.bats.
 bats_require_minimum_version 1.5.0
 
 setup() {
@@ -118,8 +118,9 @@ setup() {
     [ "$device" != Ascend ] || script=run_eval.sh
     [ "$device" != CPU ] || { arguments=(); flags=(); }
     call "$script" "${arguments[@]}" "a data set" "weights/net 1.ckpt" -- eval.flip=True
-    assert_record launch -m src.runtime.launch --log_dir "$PLACE/weights/logs/eval" --single -- "$PLACE/venv/bin/python" "$PROJECT/eval.py" \
-      --device_target "$device" "${flags[@]}" "${paths[@]}" --output_path "$PLACE/weights" eval.flip=True
+    assert_record launch -m src.runtime.launch --log_dir "$PLACE/weights/logs/eval" --single -- \
+      "$PLACE/venv/bin/python" "$PROJECT/eval.py" --device_target "$device" "${flags[@]}" "${paths[@]}" \
+      --output_path "$PLACE/weights" eval.flip=True
   done
   CONFIG=c.yaml OUTPUT_PATH=results call run_eval_cpu.sh "a data set" "weights/net 1.ckpt"
   assert_record launch -m src.runtime.launch --log_dir "$PLACE/results/logs/eval" --single -- "$PLACE/venv/bin/python" "$PROJECT/eval.py" \
@@ -155,8 +156,10 @@ setup() {
   WORKER_NUM=1 assert_refused "WORKER_NUM 1: fewer than the 2" run_distribute_train_cpu.sh 2 "a data set" out none
   WORKER_NUM=4 NODE_RANK=0 assert_refused "set MASTER_ADDR too" run_distribute_train_cpu.sh 2 "a data set" out none
   LAUNCHER=slurm assert_refused "LAUNCHER 'slurm'" run_distribute_train_gpu.sh 2 "a data set" out none
-  CUDA_VISIBLE_DEVICES=0 assert_refused "holds 1 devices" run_distribute_train_gpu.sh 2 "a data set" out none
+  CUDA_VISIBLE_DEVICES=0 assert_refused "DEVICE_NUM 2: CUDA_VISIBLE_DEVICES holds 1" run_distribute_train_gpu.sh 2 "a data set" out none
   CUDA_VISIBLE_DEVICES="" assert_refused "holds 0 devices" run_distribute_train_gpu.sh 1 "a data set" out none
+  GPUS=2 assert_refused "DEVICE_ID 2: nvidia-smi finds 2 devices" run_standalone_train_gpu.sh 2 "a data set" out none
+  GPUS=2 assert_refused "DEVICE_ID 3: nvidia-smi finds 2 devices" run_eval_gpu.sh 3 "a data set" "weights/net 1.ckpt"
 }
 
 @test "make_rank_table.sh" {

@@ -68,7 +68,8 @@ JSON
   [ "$(environment_of 1 MS_WORKER_NUM MS_NODE_ID DEVICE_ID)" = "$(printf '%s\n' MS_WORKER_NUM=2 MS_NODE_ID=1 DEVICE_ID=1)" ]
   grep -qx -- "--worker_num=2" "$RECORDS/msrun"
   rm "$RECORDS"/*
-  WORKER_NUM=4 LOCAL_WORKER_NUM=2 NODE_RANK=1 MASTER_ADDR=10.0.0.1 MASTER_PORT=8118 run -0 call run_distribute_train.sh none "a data set" out none
+  export WORKER_NUM=4 LOCAL_WORKER_NUM=2 NODE_RANK=1 MASTER_ADDR=10.0.0.1 MASTER_PORT=8118
+  run -0 call run_distribute_train.sh none "a data set" out none
   [ "$(environment_of 3 MS_WORKER_NUM MS_NODE_ID DEVICE_ID)" = "$(printf '%s\n' MS_WORKER_NUM=4 MS_NODE_ID=3 DEVICE_ID=1)" ]
   for option in worker_num=4 local_worker_num=2 master_addr=10.0.0.1 master_port=8118 node_rank=1; do
     grep -qx -- "--$option" "$RECORDS/msrun"
@@ -80,7 +81,7 @@ JSON
   mkdir plugin && touch plugin/libmindspore_gpu.so.11.6
   LAUNCHER=mpirun MPIRUN_OPTIONS="--bind-to-none" run -0 call run_distribute_train_gpu.sh 2 "a data set" out none
   grep -qx -- "--bind-to-none" "$RECORDS/mpirun"
-  [ "$(environment_of 1 OMPI_COMM_WORLD_RANK CUDA_HOME)" = "$(printf '%s\n' OMPI_COMM_WORLD_RANK=1 "CUDA_HOME=$PROJECT/scripts/lib/cuda11")" ]
+  [ "$(environment_of 1 OMPI_COMM_WORLD_RANK CUDA_HOME)" = $'OMPI_COMM_WORLD_RANK=1\n'"CUDA_HOME=$PROJECT/scripts/lib/cuda11" ]
   [ "$(cat out/logs/train/rank_1.log)" = "rank 1 trains" ]
 }
 
