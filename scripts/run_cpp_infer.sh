@@ -47,8 +47,7 @@ device_id="${4:-0}"
 [ -d "$data_path" ] || fail "DATA_PATH $2: no such folder"
 output="$(realpath -m -- "${OUTPUT_PATH:-$PWD}")"
 python="$(find_python)"
-"$python" -c 'import importlib.util, sys; sys.exit(any(importlib.util.find_spec(name) is None for name in sys.argv[1:]))' mindspore omegaconf cv2 \
-  || fail "$python lacks packages of requirements.txt; set OCRNET_VENV to an environment that has them (scripts/quickstart.sh makes one)"
+require_packages "$python" mindspore omegaconf cv2
 kind="$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["model"]["kind"])' "${mindir%.*}.json" 2>/dev/null)" \
   || fail "${mindir%.*}.json: no manifest of export.py; export the model anew"
 lacking="$(missing_for_cpp)"

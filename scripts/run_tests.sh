@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Summary: install what the tests need and run every check: lint, types, shell scripts, C++ (formatting, ctest, sanitizers), Python tests.
+# Summary: install what the tests need and run every check: lint, types, shell scripts (bats too), C++ (ctest, sanitizers), Python tests.
 #
 # Usage: bash scripts/run_tests.sh [PYTEST_ARGUMENT ...]
 #   Arguments go to pytest; without any, everything runs.
@@ -45,6 +45,17 @@ build_runner() {
   MS_LITE_HOME="$MS_LITE_HOME" bash "$ROOT/ascend310_infer/src/build.sh"
 }
 
+# Run the tests of the shell scripts, which wait for processes most of their time: each file beside the others.
+test_scripts() {
+  local file pids=() status=0
+  for file in tests/scripts/*.bats; do
+    "$VENV/bin/bats" --print-output-on-failure "$file" &
+    pids+=($!)
+  done
+  for file in "${pids[@]}"; do wait "$file" || status=$?; done
+  return "$status"
+}
+
 # Start a function beside what follows, which leaves a core idle; it gets a process group. $1: function; its output goes to build/$1.log.
 start_aside() {
   set -m
@@ -70,6 +81,8 @@ test_cpp_pid=$!
 prepare_venv requirements-dev.txt
 start_aside build_runner
 build_runner_pid=$!
+start_aside test_scripts
+test_scripts_pid=$!
 if [ "${OCRNET_REFERENCES:-}" != none ]; then
   OCRNET_REFERENCES="$(realpath -m -- "${OCRNET_REFERENCES:-$VENV/references}")"
   install_aside requirements-references.txt "$OCRNET_REFERENCES"
@@ -83,7 +96,10 @@ say "lint"
 say "types"
 "$VENV/bin/mypy"
 say "shell scripts"
-"$VENV/bin/shellcheck" --external-sources scripts/*.sh scripts/lib/*.sh ascend310_infer/src/*.sh .ci/run
+"$VENV/bin/shellcheck" --external-sources scripts/*.sh scripts/lib/*.sh scripts/lib/cuda11/bin/nvcc \
+  tests/scripts/*.bats tests/scripts/*.bash tests/scripts/stubs/* ascend310_infer/src/*.sh .ci/run
+wait_aside test_scripts "$test_scripts_pid"
+say "$(grep -c '^ok ' build/test_scripts.log) tests of shell scripts passed"
 say "C++: formatting, ctest as it is and under AddressSanitizer and UBSan, the runner"
 "$VENV/bin/clang-format" --dry-run -Werror ascend310_infer/inc/*.h ascend310_infer/src/*.cc ascend310_infer/tests/*.{cc,h}
 wait_aside test_cpp "$test_cpp_pid"

@@ -61,6 +61,12 @@ find_python() {
   fi
 }
 
+# Leave when an interpreter lacks packages; importing them would take seconds. $1: the interpreter. The rest: the packages.
+require_packages() {
+  "$1" -c 'import importlib.util, sys; sys.exit(any(importlib.util.find_spec(name) is None for name in sys.argv[1:]))' "${@:2}" \
+    || fail "$1 lacks packages of requirements.txt; set OCRNET_VENV to an environment that has them (scripts/quickstart.sh makes one)"
+}
+
 # Print what building C++ lacks here, or nothing.
 missing_for_cpp() {
   command -v cmake >/dev/null || { echo "cmake"; return; }

@@ -1,0 +1,168 @@
+# Shared by the scripts that start train.py and eval.py: their arguments, their checks, the start. Sourced after common.sh, not run.
+# shellcheck shell=bash
+
+declare -A given=() # what the script was given: given[NAME] for each name of its usage
+words=()            # what follows "--", unchanged
+python=""           # the interpreter
+how=()              # how src/runtime/launch.py starts the processes
+device=()           # the flags of train.py or eval.py that the script stands for
+
+# Read a script's arguments into `given` and `words`. $1: the names of its usage, optional ones in brackets. The rest: the arguments.
+read_arguments() {
+  local usage="$1" name values=() needed=() allowed=0
+  shift
+  case "${1:-}" in
+    -h | --help) print_help "$0"; exit 0 ;;
+  esac
+  for name in $usage; do
+    allowed=$((allowed + 1))
+    [[ "$name" == \[* ]] || needed+=("$name")
+  done
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    [[ "$1" != -* ]] || fail "'$1' is no argument of this script; options of train.py or eval.py go behind -- (see --help)"
+    values+=("$1")
+    shift
+  done
+  [ $# -eq 0 ] || words=("${@:2}")
+  [ ${#values[@]} -ge ${#needed[@]} ] && [ ${#values[@]} -le "$allowed" ] \
+    || fail "expected $usage, got ${#values[@]} arguments (see --help)"
+  for name in "${needed[@]}"; do
+    [ -n "${values[0]}" ] || fail "$name is empty (see --help)"
+    given[$name]="${values[0]}"
+    values=("${values[@]:1}")
+  done
+  read_optional "${values[@]}"
+}
+
+# Read [BEGIN_EPOCH] [EVAL_CALLBACK]; either may be left out, for a number and True or False cannot be taken for one another.
+read_optional() {
+  [ $# -gt 0 ] || return 0
+  if [[ "$1" =~ ^[0-9]+$ ]]; then
+    given[BEGIN_EPOCH]="$1"
+    shift
+  fi
+  case "${1:-}" in
+    "") return 0 ;;
+    [Tt][Rr][Uu][Ee]) given[EVAL_CALLBACK]=True ;;
+    [Ff][Aa][Ll][Ss][Ee]) given[EVAL_CALLBACK]=False ;;
+    *) fail "'$1': expected BEGIN_EPOCH, a number from 0, or EVAL_CALLBACK, True or False (see --help)" ;;
+  esac
+  [ $# -eq 1 ] || fail "'$2' behind EVAL_CALLBACK: BEGIN_EPOCH comes before it, and nothing after (see --help)"
+}
+
+is_none() { [ "${1,,}" = none ]; }
+
+# The caller's path as an absolute one; links stay, since what lies beside a link belongs to it.
+absolute() { realpath -ms -- "$1"; }
+
+# $1: name for messages. $2: value. $3: least value.
+check_number() { { [[ "$2" =~ ^[0-9]{1,9}$ ]] && [ "$2" -ge "$3" ]; } || fail "$1 '$2': expected a number from $3"; }
+
+# $1: name of an environment variable that switches something on.
+check_switch() { [[ "${!1:-0}" =~ ^[01]$ ]] || fail "$1 '${!1}': expected 1 or 0"; }
+
+# Check and make absolute what every script is given, and find the interpreter.
+check_all() {
+  local path="${given[DATASET_PATH]}"
+  [ -d "$path" ] || fail "DATASET_PATH $path: no such folder"
+  given[DATASET_PATH]="$(absolute "$path")"
+  path="${given[CHECKPOINT_PATH]}"
+  if ! is_none "$path"; then
+    [ -f "$path" ] || fail "CHECKPOINT_PATH $path: no such file"
+    given[CHECKPOINT_PATH]="$(absolute "$path")"
+  fi
+  check_switch DETACH
+  check_switch RESUME
+  python="$(find_python)"
+  require_packages "$python" mindspore omegaconf cv2
+}
+
+# Check that there are so many GPUs, as far as this can be told, and find the CUDA libraries. $1: how many. $2: who says so, for messages.
+use_gpus() {
+  local found=() source="nvidia-smi finds"
+  if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
+    source="CUDA_VISIBLE_DEVICES holds"
+    IFS=, read -ra found <<<"$CUDA_VISIBLE_DEVICES"
+  else
+    mapfile -t found < <(nvidia-smi -L 2>/dev/null | grep '^GPU ')
+  fi
+  [ "$1" -le ${#found[@]} ] || { [ ${#found[@]} -eq 0 ] && [ "$source" = "nvidia-smi finds" ]; } \
+    || fail "$2: $source ${#found[@]} devices (they count from 0)"
+  # shellcheck source=scripts/lib/gpu_env.sh
+  source "$ROOT/scripts/lib/gpu_env.sh" || exit 2
+}
+
+# Put the number of processes, and what several hosts need from the environment, into `how`. $1: processes on this host.
+use_msrun() {
+  local total="${WORKER_NUM:-$1}" name
+  how=(--msrun "$1")
+  check_number WORKER_NUM "$total" 1
+  [ "$1" -le "$total" ] || fail "WORKER_NUM $total: fewer than the $1 processes of this host; it counts those of all hosts"
+  if [ "$1" -lt "$total" ]; then
+    for name in NODE_RANK MASTER_ADDR MASTER_PORT; do
+      [ -n "${!name:-}" ] || fail "$1 of $total processes are on this host, so there are several hosts: set $name too (see --help)"
+    done
+    check_number NODE_RANK "$NODE_RANK" 0
+    how+=(--worker_num "$total" --node_rank "$NODE_RANK")
+  fi
+  [ -z "${MASTER_ADDR:-}" ] || how+=(--master_addr "$MASTER_ADDR")
+  [ -z "${MASTER_PORT:-}" ] || { check_number MASTER_PORT "$MASTER_PORT" 1; how+=(--master_port "$MASTER_PORT"); }
+}
+
+# Hand over to the launcher, or put it into the background. $1: folder for its logs. The rest: the command for each process.
+start() {
+  local logs="$1" command
+  shift
+  # A src/ in the caller's folder is not ours (Python 3.11 and later).
+  export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
+  command=("$python" -m src.runtime.launch --log_dir "$logs" "${how[@]}" -- "$@")
+  say "starting:$(printf ' %q' "${command[@]}")"
+  [ "${DETACH:-0}" = 1 ] || exec "${command[@]}"
+  detach "$logs/console.log" "${command[@]}"
+}
+
+# Start a command that outlives this shell; what it refuses within a second ends this script too. $1: its log. The rest: the command.
+detach() {
+  local log="$1" pid status=0
+  mkdir -p -- "$(dirname -- "$log")" || fail "$(dirname -- "$log") cannot be made"
+  setsid nohup "${@:2}" >>"$log" 2>&1 </dev/null &
+  pid=$!
+  for _ in {1..10}; do
+    sleep 0.1
+    kill -0 "$pid" 2>/dev/null || break
+  done
+  if ! kill -0 "$pid" 2>/dev/null; then
+    wait "$pid" || status=$?
+    [ "$status" -eq 0 ] || tail -n 1 -- "$log" >&2
+    [ "$status" -eq 0 ] || exit "$status"
+  fi
+  say "pid $pid, log $log ('kill $pid' saves and stops)"
+}
+
+# Start train.py with what was given.
+train() {
+  local output flags=()
+  output="$(absolute "${given[TRAIN_OUTPUT_PATH]}")"
+  [ ! -e "$output" ] || [ -d "$output" ] || fail "TRAIN_OUTPUT_PATH $output: this is no folder"
+  if [ "${RESUME:-0}" = 1 ] && [ -f "$output/last.state" ]; then
+    say "going on with the run in $output"
+    flags=(--resume "$output" "${device[@]}" --data_path "${given[DATASET_PATH]}")
+  else
+    flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --output_path "$output")
+    [ -z "${CONFIG:-}" ] || flags+=(--config "$CONFIG")
+    is_none "${given[CHECKPOINT_PATH]}" || flags+=(--checkpoint_path "${given[CHECKPOINT_PATH]}")
+    [ -z "${given[BEGIN_EPOCH]:-}" ] || flags+=(--begin_epoch "${given[BEGIN_EPOCH]}")
+  fi
+  [ -z "${given[EVAL_CALLBACK]:-}" ] || flags+=(--eval_callback "${given[EVAL_CALLBACK]}")
+  start "$output/logs/train" "$python" "$ROOT/train.py" "${flags[@]}" "${words[@]}"
+}
+
+# Start eval.py with what was given.
+evaluate() {
+  local output flags=()
+  is_none "${given[CHECKPOINT_PATH]}" && fail "CHECKPOINT_PATH none: evaluating needs weights, a .ckpt file"
+  output="$(absolute "${OUTPUT_PATH:-$(dirname -- "${given[CHECKPOINT_PATH]}")}")"
+  flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --checkpoint_path "${given[CHECKPOINT_PATH]}" --output_path "$output")
+  [ -z "${CONFIG:-}" ] || flags+=(--config "$CONFIG")
+  start "$output/logs/eval" "$python" "$ROOT/eval.py" "${flags[@]}" "${words[@]}"
+}

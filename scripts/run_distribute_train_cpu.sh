@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Summary: train with several processes on the CPU.
+#
+# Usage: bash scripts/run_distribute_train_cpu.sh PROCESS_NUM DATASET_PATH TRAIN_OUTPUT_PATH CHECKPOINT_PATH
+#          [BEGIN_EPOCH] [EVAL_CALLBACK] [-- OPTION ...]
+#   PROCESS_NUM        number of processes
+#   DATASET_PATH       folder of the data set
+#   TRAIN_OUTPUT_PATH  folder for what the run leaves: weights, logs, configuration
+#   CHECKPOINT_PATH    weights to start from (.ckpt), or none
+#   BEGIN_EPOCH        epoch from which the schedule goes on with those weights (default: 0)
+#   EVAL_CALLBACK      True: evaluate during training, False: do not (default: what the configuration says); needs no BEGIN_EPOCH
+#   OPTION             more options of train.py, as in: -- --lr 0.01 train.wd=0.0005
+#
+# It stays in the foreground and ends with the status of training: 0 done, 1 failed, 2 something in the call must change, 130 or 143 stopped
+# and saved (Ctrl-C, SIGTERM). Each process writes TRAIN_OUTPUT_PATH/logs/train/rank_N.log. The weights and records there stay as they are.
+#
+# Environment:
+#   WORKER_NUM, NODE_RANK, MASTER_ADDR, MASTER_PORT  for several hosts: processes in all, number of this host from 0, address of host 0
+#                and a free port on it; start the same on every host, TRAIN_OUTPUT_PATH on a disk that they share
+#   CONFIG       preset or YAML file of the recipe (default: train.py's)
+#   RESUME       1: go on with the run in TRAIN_OUTPUT_PATH, with its own configuration, where there is one; else start it
+#   DETACH       1: run in the background; prints the process id and the log
+#   STOP_TIMEOUT seconds that stopping waits for training to save (default: 120)
+#   OCRNET_VENV  virtual environment whose Python is used where there is one (default: .venv), else python3
+set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+# shellcheck source=scripts/lib/launch.sh
+source "$ROOT/scripts/lib/launch.sh"
+
+read_arguments "PROCESS_NUM DATASET_PATH TRAIN_OUTPUT_PATH CHECKPOINT_PATH [BEGIN_EPOCH] [EVAL_CALLBACK]" "$@"
+check_number PROCESS_NUM "${given[PROCESS_NUM]}" 1
+check_all
+use_msrun "${given[PROCESS_NUM]}"
+device=(--device_target CPU --run_distribute True)
+train

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Summary: train on one Ascend device.
+#
+# Usage: bash scripts/run_standalone_train.sh DEVICE_ID DATASET_PATH TRAIN_OUTPUT_PATH CHECKPOINT_PATH
+#          [BEGIN_EPOCH] [EVAL_CALLBACK] [-- OPTION ...]
+#   DEVICE_ID          number of the device, from 0
+#   DATASET_PATH       folder of the data set
+#   TRAIN_OUTPUT_PATH  folder for what the run leaves: weights, logs, configuration
+#   CHECKPOINT_PATH    weights to start from (.ckpt), or none
+#   BEGIN_EPOCH        epoch from which the schedule goes on with those weights (default: 0)
+#   EVAL_CALLBACK      True: evaluate during training, False: do not (default: what the configuration says); needs no BEGIN_EPOCH
+#   OPTION             more options of train.py, as in: -- --lr 0.01 train.wd=0.0005
+#
+# It stays in the foreground and ends with the status of training: 0 done, 1 failed, 2 something in the call must change, 130 or 143 stopped
+# and saved (Ctrl-C, SIGTERM). Each process writes TRAIN_OUTPUT_PATH/logs/train/rank_N.log. The weights and records there stay as they are.
+#
+# Environment:
+#   CONFIG       preset or YAML file of the recipe (default: train.py's)
+#   RESUME       1: go on with the run in TRAIN_OUTPUT_PATH, with its own configuration, where there is one; else start it
+#   DETACH       1: run in the background; prints the process id and the log
+#   STOP_TIMEOUT seconds that stopping waits for training to save (default: 120)
+#   OCRNET_VENV  virtual environment whose Python is used where there is one (default: .venv), else python3
+set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+# shellcheck source=scripts/lib/launch.sh
+source "$ROOT/scripts/lib/launch.sh"
+
+read_arguments "DEVICE_ID DATASET_PATH TRAIN_OUTPUT_PATH CHECKPOINT_PATH [BEGIN_EPOCH] [EVAL_CALLBACK]" "$@"
+check_number DEVICE_ID "${given[DEVICE_ID]}" 0
+check_all
+how=(--single)
+device=(--device_target Ascend --device_id "${given[DEVICE_ID]}")
+train

@@ -1,0 +1,91 @@
+"""Run one rank of a launch: `python src/runtime/rank.py DIR COMMAND...`, started by launch.py, msrun or mpirun.
+
+What COMMAND prints goes to DIR/rank_N.log, how it ended to DIR/rank_N.exit. SIGTERM and SIGINT are passed on. What COMMAND leaves
+behind is killed. When this process is killed, COMMAND is too; when the one that started it ends, COMMAND gets SIGTERM, and SIGKILL after
+STOP_TIMEOUT.
+
+The status is 0 whatever became of COMMAND: msrun and mpirun would kill the other ranks at once, some of which may be saving.
+
+Environment:
+    MS_ROLE: MS_SCHED makes this process COMMAND itself: msrun's scheduler, which is no rank.
+    OMPI_COMM_WORLD_RANK, RANK_ID, DEVICE_ID: the rank's number, the first of these that is set (DEVICE_ID from msrun alone); else 0.
+    OCRNET_LAUNCHER_PID: the launcher; where it is gone already, nothing is started.
+    STOP_TIMEOUT: seconds that a rank may take to save and end (default: 120).
+"""
+
+import sys
+
+if __name__ == "__main__":
+    # A script's own folder comes first on the path, and this one has a logging.py that would hide Python's.
+    sys.path[0] = __file__.rsplit("/src/", 1)[0]
+
+import os  # noqa: E402
+import signal  # noqa: E402
+import subprocess  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Mapping, Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from src.runtime.processes import adopt_orphans, bind_child, die_with_parent, is_alive, kill_below, reap_orphans  # noqa: E402
+from src.runtime.rank_record import End, RankRecord  # noqa: E402
+
+DEFAULT_STOP_TIMEOUT = 120.0
+_POLL_SECONDS = 0.5  # between looks at whether the parent still lives
+
+
+def rank_number(environment: Mapping[str, str]) -> int:
+    """Return the number of the rank that the starter gave."""
+    names = ["OMPI_COMM_WORLD_RANK", "RANK_ID"] + ["DEVICE_ID"] * (environment.get("MS_ROLE") == "MS_WORKER")
+    return next((int(environment[name]) for name in names if environment.get(name)), 0)
+
+
+def run_rank(record: RankRecord, command: Sequence[str], stop_timeout: float) -> None:
+    """Run the command to its end and record it; the signals that are passed on must be blocked."""
+    record.begin()
+    with open(record.log, "wb") as log:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=bind_child())
+        except OSError as error:
+            log.write(f"{command[0]} cannot be started: {error}\n".encode())
+            record.finish(End.from_returncode(127))
+            return
+    record.finish(End.from_returncode(_wait(process, stop_timeout)))
+
+
+def _wait(process: subprocess.Popen, stop_timeout: float) -> int:
+    """Return the process's status; pass signals on to it, and stop it when this process's parent has ended."""
+    parent, kill_at = os.getppid(), None
+    passed_on = {signal.SIGTERM, signal.SIGINT} if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else {signal.SIGTERM}
+    while process.poll() is None:
+        received = signal.sigtimedwait(passed_on | {signal.SIGCHLD}, _POLL_SECONDS)
+        if received and received.si_signo in passed_on:
+            process.send_signal(received.si_signo)
+        reap_orphans({process.pid})
+        if os.getppid() != parent and kill_at is None:
+            kill_at = time.monotonic() + stop_timeout
+            process.terminate()
+        if kill_at is not None and time.monotonic() > kill_at:
+            process.kill()
+    return process.returncode
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the rank, clear away what it left; return 0."""
+    folder, command = Path(argv[0]), argv[1:]
+    if os.environ.get("MS_ROLE") == "MS_SCHED":
+        die_with_parent(os.getppid())
+        os.execvp(command[0], list(command))
+    launcher = os.environ.get("OCRNET_LAUNCHER_PID")
+    if launcher and not is_alive(int(launcher)):
+        return 1
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+    adopt_orphans()
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")  # what is printed shows at once
+    record = RankRecord(folder, rank_number(os.environ))
+    run_rank(record, command, float(os.environ.get("STOP_TIMEOUT") or DEFAULT_STOP_TIMEOUT))
+    kill_below()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,217 @@
+"""Watch over the ranks of this host: show what the first prints, pass on a request to stop, and end them all when one dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.runtime.processes import adopt_orphans, bind_child, is_alive, kill_below, reap_orphans
+from src.runtime.rank_log import LiveLog, last_lines
+from src.runtime.rank_record import End, RankRecord
+
+POLL_SECONDS = 0.2
+FAILURE_GRACE = 3.0  # seconds for the other ranks to say what they have to say, once one failed
+STARTER_GRACE = 10.0  # seconds for msrun or mpirun to end, once all ranks of a single host have
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is started.
+
+    Attributes:
+        starts: command and environment of each process: msrun or mpirun, or else one for each rank.
+        ranks: numbers of the ranks of this host.
+        starter: "msrun" or "mpirun", or "" where the ranks are started directly, `starts` in the order of `ranks`.
+        node: name of this host among several, for file names that the hosts must not share; "" where it is the only one.
+    """
+
+    starts: Sequence[tuple[Sequence[str], Mapping[str, str]]]
+    ranks: Sequence[int]
+    starter: str = ""
+    node: str = ""
+
+
+@dataclass
+class Supervisor:
+    """Starts the processes of a plan and stays until all have ended."""
+
+    plan: Plan
+    folder: Path
+    starter_log: Path
+    stop_timeout: float
+    _processes: list[subprocess.Popen] = field(default_factory=list)
+    _ends: dict[int, End] = field(default_factory=dict)
+    _told: set[int] = field(default_factory=set)  # ranks that got SIGTERM
+    _stop: int = 0  # signal by which the launch was asked to stop
+    _orphaned: bool = False  # the starter ended before its ranks
+    _deadline: float = float("inf")
+
+    def __post_init__(self) -> None:
+        self._records = {rank: RankRecord(self.folder, rank) for rank in self.plan.ranks}
+        self._live = LiveLog(self._records[min(self.plan.ranks)].log)
+
+    def run(self) -> int:
+        """Start, watch, end; return the exit status."""
+        adopt_orphans()
+        with self._stop_signals():
+            try:
+                self._start()
+                while self._step() and time.monotonic() < self._deadline:
+                    self._live.show()
+                    time.sleep(POLL_SECONDS)
+            finally:
+                late = self._running()
+                remaining = kill_below()
+            self._live.show(to_the_end=True)
+        if remaining:
+            _say(f"could not be killed (waiting within the kernel?): {' '.join(map(str, remaining))}")
+        return self._verdict(late)
+
+    @contextmanager
+    def _stop_signals(self) -> Iterator[None]:
+        before = {}
+        for number in _STOP_SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP, a shell's background SIGINT
+                before[number] = signal.signal(number, self._note_stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note_stop(self, number: int, frame: Any) -> None:
+        if self._stop and number == signal.SIGINT:
+            self._deadline = 0  # Ctrl-C once more: no patience left
+        self._stop = self._stop or number
+
+    def _start(self) -> None:
+        with open(self.starter_log, "ab") as log:
+            for command, environment in self.plan.starts:
+                self._processes.append(
+                    subprocess.Popen(
+                        command,
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                        preexec_fn=bind_child(),
+                    )
+                )
+
+    def _step(self) -> bool:
+        """Look at all processes, pass on what is due; return whether there is something to wait for."""
+        started = [process for process in self._processes if process.poll() is None]
+        reap_orphans({process.pid for process in started})
+        self._collect()
+        running = self._running()
+        if running and not started:
+            self._orphaned = True
+        if self._stop or any(end.asked_to_stop and not end.signal for end in self._ends.values()) and not self._orphaned:
+            self._pass_on_stop(running)
+        elif self._orphaned or self._failures():
+            self._limit(FAILURE_GRACE)
+        if running:
+            return not self._stop or bool(self._told)  # asked to stop before the first rank began: there is nothing to save
+        if self._failures() or not started:
+            return False
+        if not self.plan.node or self._stop:
+            self._limit(STARTER_GRACE)  # on several hosts the scheduler serves the others' ranks to their end
+        return True
+
+    def _collect(self) -> None:
+        for place, (rank, record) in enumerate(self._records.items()):
+            if rank in self._ends:
+                continue
+            pid = record.pid()
+            gone = pid is not None and not is_alive(pid)
+            end = record.end()  # read after the look at the process: it writes this last
+            if end is None and not self.plan.starter:
+                returncode = self._processes[place].poll()
+                end = None if returncode is None else record.end() or End.from_returncode(returncode or 1)
+            if end is None and gone:
+                end = End(1, time.time_ns(), certain=False)
+            if end is not None:
+                self._ends[rank] = end
+
+    def _running(self) -> list[int]:
+        return [rank for rank in self._records if rank not in self._ends]
+
+    def _failures(self) -> list[int]:
+        """Return the ranks that failed, the first by time first; to end when asked to is no failure."""
+        asked = self._stop or self._told
+        failed = {rank: end for rank, end in self._ends.items() if end.status and not (asked and end.asked_to_stop)}
+        return sorted(failed, key=lambda rank: failed[rank].time_ns)
+
+    def _limit(self, seconds: float) -> None:
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+
+    def _pass_on_stop(self, running: Sequence[int]) -> None:
+        """Send SIGTERM to each rank that has not got it, once."""
+        if not self._stop:  # somebody sent the signal to the ranks themselves
+            self._stop = next(end.status - 128 for end in self._ends.values() if end.asked_to_stop)
+        self._limit(self.stop_timeout)
+        for rank in running:
+            pid = self._records[rank].pid()
+            if rank not in self._told and pid is not None:
+                self._told.add(rank)
+                try:
+                    os.kill(pid, signal.SIGTERM)
+                except ProcessLookupError:
+                    pass  # it has just ended
+
+    def _verdict(self, late: Sequence[int]) -> int:
+        """Say what went wrong, if anything did, and return the exit status."""
+        failures = self._failures()
+        if failures:
+            return self._report_failure(failures[0])
+        if self._stop and (late or any(end.status for end in self._ends.values())):
+            if late and self._told:
+                _say(f"ranks {', '.join(map(str, late))} had not ended {self.stop_timeout:g} s after the signal and were killed")
+            return 128 + self._stop
+        returncode = self._processes[0].returncode
+        if late or self.plan.node and returncode:
+            return self._report_starter(late)
+        return 0
+
+    def _report_failure(self, rank: int) -> int:
+        end, log = self._ends[rank], self._records[rank].log
+        if not self._live.has_shown(log):
+            _show(last_lines(log))
+        if not end.certain:
+            _say(f"rank {rank} vanished, its process was killed; its log: {log}")
+        elif end.signal:
+            name = signal.Signals(end.signal).name
+            hint = "by somebody, or by the kernel for lack of memory" if end.signal == signal.SIGKILL else f"signal {end.signal}"
+            _say(f"rank {rank} was killed by {name} ({hint}); its log: {log}")
+        else:
+            _say(f"rank {rank} failed with status {end.status}; its log: {log}")
+        return end.status if end.status < 128 else 1
+
+    def _report_starter(self, late: Sequence[int]) -> int:
+        end = End.from_returncode(self._processes[0].returncode or 0)
+        how = f"was killed by {signal.Signals(end.signal).name}" if end.signal else f"ended with status {end.status}"
+        when = (
+            f"before rank{'s' * (len(late) > 1)} {', '.join(map(str, late))}"
+            if late
+            else "after the ranks of this host had done their work"
+        )
+        _show(last_lines(self.starter_log))
+        _say(f"{self.plan.starter} {how} {when}; its log: {self.starter_log}")
+        return 1
+
+
+def _show(text: str) -> None:
+    if text:
+        print(text.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"), file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    print(f"error: {line}", file=sys.stderr)
