@@ -29,8 +29,8 @@ def shared_memory_bytes(crop_hw: Sequence[int], batchsize: int, workers: int) ->
         batchsize: pictures per batch of this process.
         workers: as in the configuration; 1 reads in a thread, which shares nothing.
 
-    Source: `_SharedQueue` and `SamplerFn` of MindSpore 2.8: a worker's queue has `min(prefetch, 4 * prefetch / workers)` places, at least 2,
-    and two segments more than that, each of the size of a sample; a test compares with what a run holds.
+    Source: `_SharedQueue` and `SamplerFn` of MindSpore 2.8: a worker's queue has `min(prefetch, 4 * prefetch / workers)` places, at least
+    2, and two segments more than that, each of the size of a sample; a test compares with what a run holds.
     """
     readers = num_readers(workers)
     if readers == 1:

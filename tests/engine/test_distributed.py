@@ -85,7 +85,9 @@ def test_half_batches_give_the_weights_of_whole_batches(folder: Path, pynative: 
     largest = max(float(np.abs(values).max()) for values in alone.values())
     difference = max(float(np.abs(alone[name] - after[name]).max()) for name in after.files)
     change = max(float(np.abs(alone[name] - before[name]).max()) for name in after.files)
-    print(f"largest weight {largest:.3g}, largest change {change:.3g}, difference {difference:.3g}: {difference / largest:.2g} of the largest")
+    print(
+        f"largest weight {largest:.3g}, largest change {change:.3g}, difference {difference:.3g}: {difference / largest:.2g} of the largest"
+    )
     assert change > 0.01 * largest
     assert difference < 1e-5 * largest
 

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 # Nothing in these makes a picture's gradient depend on the others of its batch; and crops lie inside the pictures, so nothing is ignored.
-INDEPENDENT = ("model.ocr.dropout=0", "loss.use_weights=False", "train.scale_range=[1.0,1.0]", "train.num_samples=8", "train.wd=0.01", "lr=0.002")
+INDEPENDENT = (
+    "model.ocr.dropout=0",
+    "loss.use_weights=False",
+    "train.scale_range=[1.0,1.0]",
+    "train.num_samples=8",
+    "train.wd=0.01",
+    "lr=0.002",
+)
 NUM_STEPS = 10
 
 
@@ -40,7 +47,6 @@ def ten_steps(config: Any, *, rank: int, world: int, initial: dict[str, np.ndarr
     from src.losses.segmentation import build_loss
     from src.models.builder import build_network
 
-    ms.set_context(mode=ms.PYNATIVE_MODE)
     ms.set_seed(1)
     network = build_network(config)
     for _, cell in network.cells_and_names():
@@ -60,6 +66,8 @@ def ten_steps(config: Any, *, rank: int, world: int, initial: dict[str, np.ndarr
 
 def main(folder: Path, arguments: Sequence[str]) -> int:
     """Leave in `folder` what each rank saw and had in the end."""
+    import mindspore as ms
+
     import train
     from src.data.loader import TrainSource
     from src.engine.trainer import Trainer
@@ -77,6 +85,7 @@ def main(folder: Path, arguments: Sequence[str]) -> int:
         np.savez(folder / f"rank_{group.rank}.npz", **weights(self.network))
         facts = {"matrix": matrix, "read": np.array(read), "group": np.array([group.size, group.local_rank, group.local_size])}
         read.clear()
+        ms.set_context(mode=ms.GRAPH_MODE)  # the reduction over ranks as it is compiled for every device; one process does without
         before, after = ten_steps(tiny_config(self.config.data_path, *INDEPENDENT), rank=group.rank, world=group.size)
         np.savez(folder / f"facts_{group.rank}.npz", **facts, read_of_ten_steps=np.array(read))
         np.savez(folder / f"before_{group.rank}.npz", **before)
