@@ -63,13 +63,14 @@ def setup_runtime(config: Any) -> Runtime:
 
 
 def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
+    by_rank_table = run_distribute and target == "Ascend" and _started_by_rank_table()
+    if by_rank_table:
+        device_id = _device_id_of_environment()
     logging.disable(logging.CRITICAL)  # MindSpore prints paragraphs about missing libraries; the hint below says it in a line
     try:
         ms.set_context(device_target=target)
-        if target != "CPU" and not run_distribute:
+        if target != "CPU" and (not run_distribute or by_rank_table):
             ms.set_context(device_id=device_id)
-        elif target == "Ascend" and _started_by_rank_table():
-            ms.set_context(device_id=_device_id_of_environment())
     except (RuntimeError, ValueError) as error:
         hint = _INSTALL_HINTS.get(target, "needs a working MindSpore: pip install -r requirements.txt")
         raise UserError(f"--device_target {target}: this machine has no usable {target}; it {hint}, or add --device_target CPU") from error

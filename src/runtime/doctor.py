@@ -28,8 +28,8 @@ EXIT_FAILED, EXIT_USER = 1, 2
 DEFAULT_PRESET = "hrnetv2_w48"
 
 
-# What each device needs beside Python's packages, and how long a computation may take there, seconds: a GPU that is newer than the plug-in's
-# machine code is compiled for at first, and so is everything on Ascend.
+# What each device needs beside Python's packages, and how long a computation may take there, seconds: for a GPU that is newer than the
+# plug-in's machine code, and on Ascend, kernels are compiled first.
 PROBES: dict[str, tuple[Callable[[Machine], list[Finding]], float]] = {
     "CPU": (lambda machine: [], 120),
     "GPU": (probe_gpu, 300),

@@ -29,7 +29,7 @@ def _driver(machine: Machine, error: str) -> list[Finding]:
     findings = []
     version = machine.read("proc/driver/nvidia/version").split("\n")[0]
     if error:
-        fix = "install NVIDIA's driver (CUDA 11: 450.80 or later; Debian: apt-get install nvidia-driver); in a container: docker run --gpus all"
+        fix = "install NVIDIA's driver, 450.80 or later (Debian: apt-get install nvidia-driver); in a container: docker run --gpus all"
         seen = "its kernel module is loaded, " if version else ""
         findings.append(Finding(f"NVIDIA driver: {seen}{DRIVER} cannot be loaded", ok=False, fix=fix))
     else:
