@@ -1,5 +1,8 @@
 """What MindSpore 2.8 needs of an NVIDIA GPU: the driver, and CUDA 11 libraries, which pip has."""
 
+import re
+from pathlib import Path
+
 from src.runtime.probes import Finding, Machine
 
 # What the plug-in libmindspore_gpu.so.11.6 and its parts want by name, and the wheel that holds it.
@@ -22,7 +25,7 @@ PATH_FIX = "source scripts/lib/gpu_env.sh (the GPU scripts do so by themselves)"
 def probe_gpu(machine: Machine) -> list[Finding]:
     """Return what was found and what is missing."""
     errors = machine.load([DRIVER, *LIBRARIES])
-    return [*_driver(machine, errors[DRIVER]), *_libraries(machine, errors), *_plugin(machine)]
+    return [*_driver(machine, errors[DRIVER]), *_libraries(machine, errors), _cuda_version(machine), *_plugin(machine)]
 
 
 def _driver(machine: Machine, error: str) -> list[Finding]:
@@ -61,6 +64,18 @@ def _library(machine: Machine, name: str, wheel: str, error: str) -> Finding:
     if str(held[0].parent) in machine.environ.get("LD_LIBRARY_PATH", "").split(":"):
         return Finding(f"{name}: {' '.join(error.split())[:160]}", ok=False, fix=INSTALL)
     return Finding(f"{name}: installed, but its folder is not on LD_LIBRARY_PATH", ok=False, fix=PATH_FIX)
+
+
+def _cuda_version(machine: Machine) -> Finding:
+    """MindSpore asks the nvcc of CUDA_HOME, of PATH or of /usr/local/cuda for a version, and takes its plug-in for CUDA 11 only then."""
+    homes = [machine.environ.get("CUDA_HOME", ""), str(machine.root / "usr/local/cuda")]
+    programs = [f"{home}/bin/nvcc" for home in homes if home] + [machine.which("nvcc") or ""]
+    answers = [machine.run([program, "--version"], 10)[1] for program in programs if Path(program).is_file()]
+    versions = [found[1] for answer in answers for found in [re.search(r"release (\d+\.\d+)", answer)] if found]
+    if any(version.startswith("11.") for version in versions):
+        return Finding(f"CUDA version, as nvcc tells it: {', '.join(versions)}")
+    told = f"nvcc tells {', '.join(versions)}" if versions else "no nvcc tells one"
+    return Finding(f"CUDA version: MindSpore looks for an nvcc of CUDA 11, and {told}", ok=False, fix=PATH_FIX)
 
 
 def _plugin(machine: Machine) -> list[Finding]:

@@ -46,6 +46,7 @@ def make(tmp_path):
 def plugin(folder: Path) -> None:
     write(folder / "site/mindspore/lib/plugin/libmindspore_gpu.so.11.6")
     write(folder / "site/mindspore/lib/plugin/gpu11.6/libnccl.so.2")
+    program(folder / "usr/local/cuda/bin/nvcc", "echo 'Cuda compilation tools, release 11.6, V11.6.124'")
 
 
 def missing(findings):
@@ -90,7 +91,17 @@ def test_gpu_libraries_are_told_one_by_one(make, tmp_path):
 
 def test_gpu_plugin_absent(make):
     texts = [finding.text for finding in missing(probe_gpu(make(LOADS=" ".join(["libcuda.so.1", *LIBRARIES]))))]
-    assert len(texts) == 2 and "gpu11.6/libnccl.so.2" in texts[1]
+    assert len(texts) == 3 and "gpu11.6/libnccl.so.2" in texts[2]
+
+
+def test_gpu_with_another_cuda(make, tmp_path):
+    plugin(tmp_path)
+    program(tmp_path / "usr/local/cuda/bin/nvcc", "echo 'release 12.4, V12.4.99'")
+    loads = " ".join(["libcuda.so.1", *LIBRARIES])
+    (finding,) = missing(probe_gpu(make(LOADS=loads)))
+    assert finding.text.endswith("nvcc tells 12.4") and "gpu_env.sh" in finding.fix
+    program(tmp_path / "home/bin/nvcc", "echo 'release 11.8, V11.8.89'")
+    assert missing(probe_gpu(make(LOADS=loads, CUDA_HOME=f"{tmp_path}/home"))) == []
 
 
 def test_wheels_are_those_of_the_requirements():
