@@ -14,19 +14,18 @@ from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
 from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
-from src.data.read_ahead import num_readers, shared_memory_bytes
 from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset
 from src.engine.feed import Outcome, host_steps, sink_steps
 from src.engine.optimizer import build_optimizer
 from src.engine.precision import apply_amp
 from src.engine.reporter import Reporter
 from src.engine.schedule import learning_rates
+from src.engine.shared_memory import check_shared_memory
 from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
 from src.losses.segmentation import build_loss
 from src.models.builder import build_network
 from src.runtime.device import Runtime, choose_norm
 from src.runtime.entry import WorkError
-from src.runtime.shared_memory import check_shared_memory, free_bytes
 
 logger = logging.getLogger("ocrnet")
 
@@ -52,7 +51,7 @@ class Trainer:
         self, config: Any, runtime: Runtime, folder: Path, resume: bool = False, on_saved: Callable[[], None] = lambda: None
     ) -> None:
         self.config, self.runtime, self.folder = config, runtime, folder
-        self._check_shared_memory()
+        check_shared_memory(config, runtime.group)
         self.dataset = checked_dataset(config, "train", runtime.group)
         val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
@@ -63,13 +62,6 @@ class Trainer:
         self.progress = self._start(resume)
         self.keeper = CheckpointKeeper(config, folder, on_saved)
         self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
-
-    def _check_shared_memory(self) -> None:
-        """Once for a host, before any of its processes reads: later, what the others hold would no longer be free."""
-        config, group = self.config, self.runtime.group
-        if group.local_rank == 0:
-            needed = shared_memory_bytes(config.train.image_size, config.batchsize, config.workers)
-            check_shared_memory(needed, group.local_size, num_readers(config.workers), free_bytes())
 
     def _build_network(self, resume: bool) -> Any:
         config, group = self.config, self.runtime.group

@@ -1,20 +1,14 @@
-"""Which batch norm, which device, and whether /dev/shm is large enough."""
+"""Which batch norm, and which device."""
 
 import logging
-from pathlib import Path
 
 import pytest
 from mindspore import nn
 
 from src.config.errors import UserError
-from src.engine import trainer
 from src.runtime import device
 from src.runtime.device import Runtime, choose_norm
 from src.runtime.distributed import Group
-from src.runtime.shared_memory import check_shared_memory, free_bytes
-from tests.tiny import tiny_config, write_camvid
-
-MIB = 1 << 20
 
 
 def runtime(target: str, size: int = 1) -> Runtime:
@@ -84,25 +78,3 @@ def test_rank_table_without_a_device_number(context: Context, monkeypatch: pytes
         monkeypatch.setenv("DEVICE_ID", text)
     with pytest.raises(UserError, match="DEVICE_ID is .*run_distribute_train.sh"):
         device._set_device("Ascend", 0, run_distribute=True)
-
-
-def test_shared_memory_of_all_processes_of_a_host() -> None:
-    check_shared_memory(100 * MIB, 2, 4, free=200 * MIB)
-    with pytest.raises(
-        UserError, match=r"199 MiB free, but 2 training processes with 4 workers each need 200 MiB; lower --workers .*--shm-size"
-    ):
-        check_shared_memory(100 * MIB, 2, 4, free=199 * MIB)
-    check_shared_memory(0, 1, 1, free=0)
-
-
-def test_free_shared_memory(tmp_path: Path) -> None:
-    assert free_bytes(tmp_path) > 0
-    assert free_bytes(tmp_path / "absent") == 0
-
-
-def test_training_is_refused_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "free_bytes", lambda: 3 * MIB)
-    monkeypatch.setattr("src.data.read_ahead.os.cpu_count", lambda: 4)
-    config = tiny_config(write_camvid(tmp_path / "data"), "workers=4")
-    with pytest.raises(UserError, match="3 MiB free, but 2 training processes with 4 workers each need"):
-        trainer.Trainer(config, runtime("CPU", 2), tmp_path / "out")
