@@ -1,7 +1,6 @@
 """What MindSpore 2.8 needs of an NVIDIA GPU: the driver, and CUDA 11 libraries, which pip has."""
 
 import re
-from pathlib import Path
 
 from src.runtime.probes import Finding, Machine
 
@@ -67,15 +66,15 @@ def _library(machine: Machine, name: str, wheel: str, error: str) -> Finding:
 
 
 def _cuda_version(machine: Machine) -> Finding:
-    """MindSpore asks the nvcc of CUDA_HOME, of PATH or of /usr/local/cuda for a version, and takes its plug-in for CUDA 11 only then."""
-    homes = [machine.environ.get("CUDA_HOME", ""), str(machine.root / "usr/local/cuda")]
-    programs = [f"{home}/bin/nvcc" for home in homes if home] + [machine.which("nvcc") or ""]
-    answers = [machine.run([program, "--version"], 10)[1] for program in programs if Path(program).is_file()]
-    versions = [found[1] for answer in answers for found in [re.search(r"release (\d+\.\d+)", answer)] if found]
-    if any(version.startswith("11.") for version in versions):
-        return Finding(f"CUDA version, as nvcc tells it: {', '.join(versions)}")
-    told = f"nvcc tells {', '.join(versions)}" if versions else "no nvcc tells one"
-    return Finding(f"CUDA version: MindSpore looks for an nvcc of CUDA 11, and {told}", ok=False, fix=PATH_FIX)
+    """MindSpore asks the nvcc of CUDA_HOME for a version and chooses its plug-in by it (strings of libmindspore_hardware_abstract.so)."""
+    home = machine.environ.get("CUDA_HOME", "")
+    if not home:
+        return Finding("CUDA_HOME: not set; MindSpore asks its nvcc for CUDA's version", ok=False, fix=PATH_FIX)
+    found = re.search(r"release (\d+\.\d+)", machine.run([f"{home}/bin/nvcc", "--version"], 10)[1])
+    version = found[1] if found else "none"
+    if version.startswith("11."):
+        return Finding(f"CUDA_HOME: {home}, version {version}")
+    return Finding(f"CUDA_HOME: {home}; its nvcc tells version {version}, and MindSpore needs 11", ok=False, fix=PATH_FIX)
 
 
 def _plugin(machine: Machine) -> list[Finding]:

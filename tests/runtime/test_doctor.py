@@ -37,7 +37,7 @@ def program(path: Path, *lines: str) -> Path:
 @pytest.fixture
 def make(tmp_path):
     def build(**environ):
-        environ = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", **environ}
+        environ = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "CUDA_HOME": f"{tmp_path}/cuda", **environ}
         return FakeMachine(root=tmp_path, environ=environ, site_packages=tmp_path / "site", interpreter=str(tmp_path / "bin" / "python"))
 
     return build
@@ -46,7 +46,7 @@ def make(tmp_path):
 def plugin(folder: Path) -> None:
     write(folder / "site/mindspore/lib/plugin/libmindspore_gpu.so.11.6")
     write(folder / "site/mindspore/lib/plugin/gpu11.6/libnccl.so.2")
-    program(folder / "usr/local/cuda/bin/nvcc", "echo 'Cuda compilation tools, release 11.6, V11.6.124'")
+    program(folder / "cuda/bin/nvcc", "echo 'Cuda compilation tools, release 11.6, V11.6.124'")
 
 
 def missing(findings):
@@ -96,12 +96,12 @@ def test_gpu_plugin_absent(make):
 
 def test_gpu_with_another_cuda(make, tmp_path):
     plugin(tmp_path)
-    program(tmp_path / "usr/local/cuda/bin/nvcc", "echo 'release 12.4, V12.4.99'")
     loads = " ".join(["libcuda.so.1", *LIBRARIES])
+    program(tmp_path / "cuda/bin/nvcc", "echo 'release 12.4, V12.4.99'")
     (finding,) = missing(probe_gpu(make(LOADS=loads)))
-    assert finding.text.endswith("nvcc tells 12.4") and "gpu_env.sh" in finding.fix
-    program(tmp_path / "home/bin/nvcc", "echo 'release 11.8, V11.8.89'")
-    assert missing(probe_gpu(make(LOADS=loads, CUDA_HOME=f"{tmp_path}/home"))) == []
+    assert "version 12.4, and MindSpore needs 11" in finding.text and "gpu_env.sh" in finding.fix
+    (finding,) = missing(probe_gpu(make(LOADS=loads, CUDA_HOME="")))
+    assert finding.text.startswith("CUDA_HOME: not set")
 
 
 def test_wheels_are_those_of_the_requirements():
