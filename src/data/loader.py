@@ -1,7 +1,6 @@
 """From a data set to batches: which picture comes when, worker processes, and reading ahead for evaluation."""
 
 import logging
-import os
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from omegaconf import DictConfig
 from src.config.errors import UserError
 from src.data import camvid, cityscapes
 from src.data.basedataset import BaseDataset
+from src.data.read_ahead import num_readers, prefetch_size
 from src.data.transforms import TrainTransform
 
 LOG = logging.getLogger("ocrnet")
@@ -148,18 +148,16 @@ def batches(source: Any, batchsize: int, workers: int) -> Any:
     """Return the samples of a random-access source, in its order, as a MindSpore dataset of batches read by worker processes."""
     import mindspore.dataset as ds  # slow to import, and evaluation and the generator need none of it
 
-    # A queue of 16 samples of 512x1024 is 130 MB a worker: deeper reading ahead costs memory and hides nothing more.
-    ds.config.set_prefetch_size(max(2, min(16, 2 * batchsize)))
-    num_cores = os.cpu_count() or 1
-    if workers > num_cores:  # MindSpore refuses more
-        LOG.info("workers: %d instead of %d, as many as there are cores", num_cores, workers)
-        workers = num_cores
+    ds.config.set_prefetch_size(prefetch_size(batchsize))
+    readers = num_readers(workers)
+    if readers < workers:
+        LOG.info("workers: %d instead of %d, as many as there are cores", readers, workers)
     generator = ds.GeneratorDataset(
         source,
         ["image", "label"],
-        num_parallel_workers=workers,
+        num_parallel_workers=readers,
         sampler=ds.SequentialSampler(),
-        python_multiprocessing=workers > 1,
+        python_multiprocessing=readers > 1,
     )
     return generator.batch(batchsize, drop_remainder=True)
 

@@ -20,6 +20,7 @@ from src.engine.optimizer import build_optimizer
 from src.engine.precision import apply_amp
 from src.engine.reporter import Reporter
 from src.engine.schedule import learning_rates
+from src.engine.shared_memory import check_shared_memory
 from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
 from src.losses.segmentation import build_loss
 from src.models.builder import build_network
@@ -50,6 +51,7 @@ class Trainer:
         self, config: Any, runtime: Runtime, folder: Path, resume: bool = False, on_saved: Callable[[], None] = lambda: None
     ) -> None:
         self.config, self.runtime, self.folder = config, runtime, folder
+        check_shared_memory(config, runtime.group)
         self.dataset = checked_dataset(config, "train", runtime.group)
         val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)

@@ -1,6 +1,7 @@
 """Choose the device and prepare MindSpore's context, the process group and the seeds."""
 
 import logging
+import os
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -62,10 +63,13 @@ def setup_runtime(config: Any) -> Runtime:
 
 
 def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
+    by_rank_table = run_distribute and target == "Ascend" and _started_by_rank_table()
+    if by_rank_table:
+        device_id = _device_id_of_environment()
     logging.disable(logging.CRITICAL)  # MindSpore prints paragraphs about missing libraries; the hint below says it in a line
     try:
         ms.set_context(device_target=target)
-        if target != "CPU" and not run_distribute:
+        if target != "CPU" and (not run_distribute or by_rank_table):
             ms.set_context(device_id=device_id)
     except (RuntimeError, ValueError) as error:
         hint = _INSTALL_HINTS.get(target, "needs a working MindSpore: pip install -r requirements.txt")
@@ -74,14 +78,36 @@ def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
         logging.disable(logging.NOTSET)
 
 
+def _started_by_rank_table() -> bool:
+    """Whether DEVICE_ID names the device: msrun and mpirun give each process the device of its local rank, a rank table gives DEVICE_ID."""
+    launched = "MS_ROLE" in os.environ or "OMPI_COMM_WORLD_RANK" in os.environ
+    return "RANK_TABLE_FILE" in os.environ and not launched
+
+
+def _device_id_of_environment() -> int:
+    text = os.environ.get("DEVICE_ID", "")
+    if not text.isdecimal():
+        raise UserError(
+            f"DEVICE_ID is {text!r}; with RANK_TABLE_FILE it must be the number of this process's device; scripts/run_distribute_train.sh "
+            "sets it from the rank table"
+        )
+    return int(text)
+
+
 def choose_norm(runtime: Runtime, sync_bn: bool) -> type[nn.Cell]:
     """Return the batch norm Cell for the device and say which it is.
 
     SyncBatchNorm is used for several ranks on Ascend. One rank needs none, and MindSpore 2.8 has none for GPU and CPU.
+
+    Source: nn.SyncBatchNorm of MindSpore 2.8 names Ascend alone under "Supported Platforms"; its Python code still knows NCCL's group, but
+    libmindspore_gpu.so.11.6 holds kernels for BatchNorm and none for SyncBatchNorm (versions before 2.0 had one).
     """
     if sync_bn and runtime.group.size > 1 and runtime.device_target == "Ascend":
         logger.info("batch norm: synchronised over %d ranks", runtime.group.size)
         return nn.SyncBatchNorm
-    reason = "one rank" if runtime.group.size == 1 else "train.sync_bn is off" if not sync_bn else f"none on {runtime.device_target}"
-    logger.info("batch norm: statistics of each rank alone (no SyncBatchNorm: %s)", reason)
+    if runtime.group.size == 1:
+        logger.info("batch norm: one process, nothing to synchronise")
+    else:
+        reason = f"MindSpore has none for {runtime.device_target}" if sync_bn else "train.sync_bn is off"
+        logger.info("batch norm: statistics of each of %d ranks alone (no SyncBatchNorm: %s)", runtime.group.size, reason)
     return nn.BatchNorm2d

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
-from mindspore.communication import get_group_size, get_rank, init
+from mindspore.communication import get_group_size, get_local_rank, get_local_rank_size, get_rank, init
 
 from src.config.errors import UserError
 
@@ -16,10 +16,19 @@ _LIMB_BITS, _NUM_LIMBS = 12, 5
 
 @dataclass(frozen=True)
 class Group:
-    """Rank and size as the communication library tells them, never from DEVICE_ID."""
+    """Rank and size as the communication library tells them, never from DEVICE_ID.
+
+    Attributes:
+        rank: number of this process among all, from 0.
+        size: number of processes.
+        local_rank: number of this process among those of its host, from 0.
+        local_size: number of processes on this host.
+    """
 
     rank: int = 0
     size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -77,6 +86,6 @@ def join_group() -> Group:
     except (RuntimeError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"run_distribute=True: no process group ({reason}); start the processes with msrun or mpirun") from error
-    group = Group(get_rank(), get_group_size())
+    group = Group(get_rank(), get_group_size(), get_local_rank(), get_local_rank_size())
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=group.size)
     return group

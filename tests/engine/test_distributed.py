@@ -1,19 +1,25 @@
-"""Two real processes: equal weights on both ranks, and an evaluation that is shared but counts every picture once."""
+"""Two real processes, launched once: equal weights, those of one process on the whole batch, each sample once, one evaluation."""
 
 import json
 import os
 import socket
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 import eval as evaluation
+from src.engine import evaluate_weights as evaluation_of_weights
 from src.runtime.distributed import Group
 from src.runtime.entry import run
-from tests.tiny import TINY_WORDS, write_camvid
+from tests.engine.two_ranks import INDEPENDENT, ten_steps
+from tests.tiny import TINY_WORDS, tiny_config, write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -24,10 +30,21 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def write_data(folder: Path) -> Path:
+    """9 pictures to train on; the first 8 have no ignored pixel, because ranks average means of as many pixels each."""
+    data = write_camvid(folder / "data", num_train=9, num_val=3)
+    for number in range(8):
+        path = str(data / "trainannot" / f"{number}.png")
+        label = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+        label[label == 11] = 0
+        cv2.imwrite(path, label)
+    return data
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
-    data = write_camvid(folder / "data", num_train=9, num_val=3)
+    data = write_data(folder)
     msrun = Path(sys.executable).with_name("msrun")
     launch = [
         msrun,
@@ -38,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"--log_dir={folder / 'logs'}",
     ]
     arguments = ["--config", "camvid_w18_small", "--data_path", data, "--output_path", folder / "out", "--run_distribute", "True"]
-    command = [*launch, PROJECT / "tests/engine/two_ranks.py", folder, *arguments, *TINY_WORDS, "total_epoch=2"]
+    command = [*launch, PROJECT / "tests/engine/two_ranks.py", folder, *arguments, *TINY_WORDS, "total_epoch=1", "mode=PYNATIVE"]
     # msrun starts "python" from PATH; the scripts' own folder is all that Python puts onto its path by itself.
     environment = {**os.environ, "PATH": f"{msrun.parent}:{os.environ['PATH']}", "PYTHONPATH": str(PROJECT)}
     result = subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
@@ -47,25 +64,64 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_ranks_end_with_equal_weights(folder: Path) -> None:
-    first, second = (np.load(folder / f"rank_{rank}.npz") for rank in (0, 1))
-    assert int(first["size"]) == 2
-    for name in first.files:
-        assert (first[name] == second[name]).all(), name
+def load(folder: Path, name: str) -> list[Any]:
+    """Return what each rank left under a name."""
+    return [np.load(folder / f"{name}_{rank}.npz") for rank in (0, 1)]
+
+
+def test_ranks_know_the_group_and_end_with_equal_weights(folder: Path) -> None:
+    assert [facts["group"].tolist() for facts in load(folder, "facts")] == [[2, 0, 2], [2, 1, 2]]
+    for name in ("rank", "before", "after"):
+        first, second = load(folder, name)
+        for parameter in first.files:
+            if not parameter.endswith("dropout_calls"):
+                assert (first[parameter] == second[parameter]).all(), parameter
+
+
+def test_half_batches_give_the_weights_of_whole_batches(folder: Path, pynative: None) -> None:
+    before, after = load(folder, "before")[0], load(folder, "after")[0]
+    config = tiny_config(folder / "data", *INDEPENDENT, "batchsize=4")
+    _, alone = ten_steps(config, rank=0, world=1, initial=before)
+    largest = max(float(np.abs(values).max()) for values in alone.values())
+    difference = max(float(np.abs(alone[name] - after[name]).max()) for name in after.files)
+    change = max(float(np.abs(alone[name] - before[name]).max()) for name in after.files)
+    print(
+        f"largest weight {largest:.3g}, largest change {change:.3g}, difference {difference:.3g}: {difference / largest:.2g} of the largest"
+    )
+    assert change > 0.01 * largest
+    assert difference < 1e-5 * largest
+
+
+def by_epoch(folder: Path, name: str) -> Iterator[Counter[int]]:
+    """Yield how often each sample was read in each epoch, by both ranks together."""
+    read = np.concatenate([facts[name] for facts in load(folder, "facts")])
+    for epoch in np.unique(read[:, 0]):
+        yield Counter(read[read[:, 0] == epoch, 1].tolist())
+
+
+def test_each_sample_is_read_once_in_an_epoch(folder: Path) -> None:
+    divisible = list(by_epoch(folder, "read_of_ten_steps"))
+    assert divisible == [Counter(range(8))] * 5
+    (not_divisible,) = by_epoch(folder, "read")
+    assert len(not_divisible) == 8 and set(not_divisible.values()) == {1}  # 9 pictures, 2 ranks, batches of 2: one is left out
 
 
 def test_main_rank_alone_writes_one_run(folder: Path) -> None:
     steps = [json.loads(line)["step"] for line in (folder / "out" / "metrics.jsonl").read_text().splitlines() if '"train"' in line]
-    assert steps == [1, 2, 3, 4]  # 9 pictures, 2 ranks, batches of 2: 2 steps per epoch
+    assert steps == [1, 2]  # 9 pictures, 2 ranks, batches of 2
 
 
-def test_shared_evaluation_equals_that_of_one_process(folder: Path) -> None:
+def test_shared_evaluation_equals_that_of_one_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = json.loads((folder / "out" / "eval.json").read_text())
     assert shared["images"] == 3
+    results, evaluate = [], evaluation_of_weights.evaluate_weights
+    monkeypatch.setattr(evaluation_of_weights, "evaluate_weights", lambda *args: (results.append(evaluate(*args)), results[-1])[1])
     assert run(evaluation.main, ["--checkpoint_path", str(folder / "out" / "last.ckpt")]) == 0
     alone = json.loads((folder / "out" / "eval.json").read_text())
     for name in ("miou", "iou", "pixels", "images"):
         assert alone[name] == shared[name], name
+    for facts in load(folder, "facts"):
+        assert facts["matrix"].sum() > 0 and (facts["matrix"] == results[0].matrix).all()
 
 
 def test_sums_over_one_rank_are_the_numbers() -> None:

@@ -1,29 +1,111 @@
-"""What each rank of test_distributed.py runs: train.py, then leave this rank's weights in a file."""
+"""What each rank of test_distributed.py runs, in one launch: train.py, then ten steps without what depends on the other half of a batch."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-import train
-from src.runtime.entry import run
+# Nothing in these makes a picture's gradient depend on the others of its batch; and crops lie inside the pictures, so nothing is ignored.
+INDEPENDENT = (
+    "model.ocr.dropout=0",
+    "loss.use_weights=False",
+    "train.scale_range=[1.0,1.0]",
+    "train.num_samples=8",
+    "train.wd=0.01",
+    "lr=0.002",
+)
+NUM_STEPS = 10
 
 
-def main() -> int:
-    from src.engine import trainer
+def record_reading(source_class: Any) -> list[tuple[int, int]]:
+    """Return a list that grows by (epoch, sample) whenever a training sample is read in this process."""
+    read: list[tuple[int, int]] = []
+    locate = source_class.locate
 
-    folder = Path(sys.argv[1])
-    trained = trainer.Trainer.run
+    def recorded(self: Any, position: int) -> tuple[int, int]:
+        read.append(locate(self, position))
+        return read[-1]
 
-    def run_and_dump(self: trainer.Trainer) -> object:
+    source_class.locate = recorded
+    return read
+
+
+def weights(network: Any) -> dict[str, np.ndarray]:
+    return {parameter.name: parameter.asnumpy().copy() for parameter in network.get_parameters()}
+
+
+def ten_steps(config: Any, *, rank: int, world: int, initial: dict[str, np.ndarray] | None = None) -> tuple[Any, Any]:
+    """Train without batch norm statistics; return the weights before and after."""
+    import mindspore as ms
+    from mindspore import nn
+
+    from src.data.loader import build_dataset, build_train_loader
+    from src.engine.optimizer import build_optimizer
+    from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
+    from src.losses.segmentation import build_loss
+    from src.models.builder import build_network
+
+    ms.set_seed(1)
+    network = build_network(config)
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, nn.BatchNorm2d):
+            cell.use_batch_statistics = False
+    for parameter in network.get_parameters() if initial else ():
+        parameter.set_data(ms.Tensor(initial[parameter.name]))
+    before = weights(network)
+    optimizer = build_optimizer(network, np.full(NUM_STEPS, config.lr, np.float32), config.train)
+    step = TrainStep(NetworkWithLoss(network, build_loss(config, None)), optimizer, StepOptions.from_config(config), world).set_train()
+    loader = build_train_loader(build_dataset(config, "train"), config, rank=rank, world=world, last_step=NUM_STEPS)
+    for image, label in loader.create_tuple_iterator(num_epochs=1):
+        assert (label.asnumpy() != config.dataset.ignore_label).all()
+        step(image, label)
+    return before, weights(network)
+
+
+def main(folder: Path, arguments: Sequence[str]) -> int:
+    """Leave in `folder` what each rank saw and had in the end."""
+    import mindspore as ms
+
+    import train
+    from src.data.loader import TrainSource
+    from src.engine.callback import EvalCallback
+    from src.engine.trainer import Trainer
+    from src.runtime.entry import run
+    from tests.tiny import tiny_config
+
+    trained, evaluated = Trainer.run, EvalCallback.run
+    read = record_reading(TrainSource)
+    matrices = []
+
+    def run_and_keep(self: EvalCallback) -> Any:
+        result = evaluated(self)
+        matrices.append(result.matrix)
+        return result
+
+    def run_and_dump(self: Trainer) -> object:
         progress = trained(self)
-        arrays = {parameter.name: parameter.asnumpy() for parameter in self.network.get_parameters()}
-        np.savez(folder / f"rank_{self.runtime.group.rank}.npz", best_miou=progress.best_miou, size=self.runtime.group.size, **arrays)
+        (matrix,) = matrices
+        group = self.runtime.group
+        np.savez(folder / f"rank_{group.rank}.npz", **weights(self.network))
+        facts = {"matrix": matrix, "read": np.array(read), "group": np.array([group.size, group.local_rank, group.local_size])}
+        read.clear()
+        ms.set_context(mode=ms.GRAPH_MODE)  # the reduction over ranks as it is compiled for every device; one process does without
+        before, after = ten_steps(tiny_config(self.config.data_path, *INDEPENDENT), rank=group.rank, world=group.size)
+        np.savez(folder / f"facts_{group.rank}.npz", **facts, read_of_ten_steps=np.array(read))
+        np.savez(folder / f"before_{group.rank}.npz", **before)
+        np.savez(folder / f"after_{group.rank}.npz", **after)
         return progress
 
-    trainer.Trainer.run = run_and_dump  # type: ignore[method-assign]
-    return run(train.main, sys.argv[2:])
+    EvalCallback.run = run_and_keep  # type: ignore[method-assign]
+    Trainer.run = run_and_dump  # type: ignore[method-assign, assignment]
+    return run(train.main, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # As train.py does: what MindSpore reads while it is imported stands in the environment before.
+    from src.runtime.environment import prepare_environment
+
+    prepare_environment("CPU")
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
