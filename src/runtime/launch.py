@@ -16,8 +16,8 @@ Environment:
     SERVER_ID: name of this host in the rank table (default: found by its addresses).
     MPIRUN_OPTIONS, MSRUN_OPTIONS: more options for mpirun and msrun, separated as in a shell.
 
-Set for the ranks, where the user has not: MS_NODE_TIMEOUT, MS_RECEIVE_MSG_TIMEOUT (see GROUP_DEFAULTS). Set by --rank_table: RANK_ID,
-DEVICE_ID, RANK_SIZE, RANK_TABLE_FILE. What an earlier group left in the environment (GROUP_VARIABLES) is taken out.
+Set for the ranks by --rank_table: RANK_ID, DEVICE_ID, RANK_SIZE, RANK_TABLE_FILE. What belongs to another group is taken out of the
+environment (GROUP_VARIABLES in starting.py).
 """
 
 import argparse
