@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from src.config.errors import UserError
-from src.runtime import rank_table
+from src.runtime import hccl, rank_table
 from src.runtime.entry import run
-from src.runtime.rank_table import find_host, main, parse_devices, read_rank_table
+from src.runtime.hccl import find_host, read_rank_table
+from src.runtime.rank_table import main, parse_devices
 
 
 def table(*servers: tuple[str, list[tuple[int, int, str]]]) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_host_is_found_by_address_or_name_and_named_where_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERVER_ID", raising=False)
-    monkeypatch.setattr(rank_table, "host_addresses", lambda: ["10.0.0.2", "127.0.0.1"])
+    monkeypatch.setattr(hccl, "host_addresses", lambda: ["10.0.0.2", "127.0.0.1"])
     tree = two_servers()
     assert find_host(read_rank_table(write(tmp_path, tree))).server_id == "10.0.0.2"
     tree["server_list"][1]["server_id"] = socket.gethostname()
@@ -118,7 +119,7 @@ def test_host_is_found_by_address_or_name_and_named_where_absent(tmp_path: Path,
 
 
 def test_addresses_of_this_host_include_the_loopback_last() -> None:
-    assert rank_table.host_addresses()[-1] in ("127.0.0.1", "::1")
+    assert hccl.host_addresses()[-1] in ("127.0.0.1", "::1")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ WORDS = (*TINY_WORDS, "mode=PYNATIVE", "total_epoch=2", "eval_callback=False")
 
 
 def launch(folder: Path, *arguments: object) -> subprocess.Popen:
-    # Without PYTHONPATH the ranks would find `src` by train.py alone, as a user's do.
     command = [
         sys.executable,
         "-m",
@@ -29,7 +28,10 @@ def launch(folder: Path, *arguments: object) -> subprocess.Popen:
         sys.executable,
         PROJECT / "train.py",
     ]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    # tensorboardX would import torch where that is installed: 2 s for each rank.
+    (folder / "lean").mkdir(exist_ok=True)
+    (folder / "lean" / "torch.py").write_text("raise ImportError")
+    environment = {**os.environ, "PYTHONPATH": str(folder / "lean"), "OMP_NUM_THREADS": "1"}
     with open(folder / "output", "wb") as output, open(folder / "errors", "wb") as errors:
         return subprocess.Popen([*map(str, command), *map(str, arguments)], cwd=PROJECT, env=environment, stdout=output, stderr=errors)
 
