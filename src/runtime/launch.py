@@ -11,13 +11,16 @@ mpirun). Logs of an earlier launch stay, as rank_N.log.1 and so on.
 Status: that of the first rank that failed (1 where a signal killed it); 2 for a mistake in the call; 143, 130 or 129 after SIGTERM, SIGINT
 or SIGHUP, which the ranks get as SIGTERM; 0 when all ranks ended well.
 
+A rank that dies ends this host's within seconds. Those of other hosts learn of it by MindSpore's heartbeats; see MS_NODE_TIMEOUT.
+
 Environment:
     STOP_TIMEOUT: seconds that ranks may take to save and end after SIGTERM (default: 120).
     SERVER_ID: name of this host in the rank table (default: found by its addresses).
+    MS_NODE_TIMEOUT: read by MindSpore: seconds without a heartbeat after which a rank counts as dead (MindSpore's default: 30).
     MPIRUN_OPTIONS, MSRUN_OPTIONS: more options for mpirun and msrun, separated as in a shell.
 
-Set for the ranks, where the user has not: MS_NODE_TIMEOUT, MS_RECEIVE_MSG_TIMEOUT (see GROUP_DEFAULTS). Set by --rank_table: RANK_ID,
-DEVICE_ID, RANK_SIZE, RANK_TABLE_FILE. What an earlier group left in the environment (GROUP_VARIABLES) is taken out.
+Set for the ranks by --rank_table: RANK_ID, DEVICE_ID, RANK_SIZE, RANK_TABLE_FILE. What belongs to another group is taken out of the
+environment (GROUP_VARIABLES in starting.py).
 """
 
 import argparse

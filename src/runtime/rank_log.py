@@ -36,7 +36,7 @@ class LiveLog:
 
     def has_shown(self, path: Path) -> bool:
         """Return whether the end of this log stands where stderr goes too: on one terminal, or in one file."""
-        return self._open and path == self._path and os.path.sameopenfile(1, 2)
+        return self._open and path == self._path and sys.stderr is not None and os.path.sameopenfile(1, 2)
 
     def _read(self) -> bool:
         if self._source is None:

@@ -34,9 +34,9 @@ class End:
         return cls(128 + number if number else returncode, time.time_ns(), number)
 
     @property
-    def asked_to_stop(self) -> bool:
-        """Whether the rank ended because of SIGTERM or SIGINT, by its own doing (143, 130) or by that of the signal."""
-        return self.status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+    def stopped_itself(self) -> bool:
+        """Whether the rank says by its status (143, 130) that it ended because of SIGTERM or SIGINT; it was not killed by them."""
+        return not self.signal and self.status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
 
 
 class RankRecord:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
-from src.runtime.rank_table import find_host, read_rank_table
+from src.runtime.hccl import find_host, read_rank_table
 from src.runtime.supervisor import Plan
 
 _RANK_SCRIPT = str(Path(__file__).resolve().with_name("rank.py"))

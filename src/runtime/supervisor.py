@@ -17,7 +17,7 @@ from src.runtime.rank_record import End, RankRecord
 
 POLL_SECONDS = 0.2
 FAILURE_GRACE = 3.0  # seconds for the other ranks to say what they have to say, once one failed
-STARTER_GRACE = 10.0  # seconds for msrun or mpirun to end, once all ranks of a single host have
+STARTER_GRACE = 5.0  # seconds for msrun or mpirun to end, once all ranks of a single host have
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -49,7 +49,7 @@ class Supervisor:
     _processes: list[subprocess.Popen] = field(default_factory=list)
     _ends: dict[int, End] = field(default_factory=dict)
     _told: set[int] = field(default_factory=set)  # ranks that got SIGTERM
-    _stop: int = 0  # signal by which the launch was asked to stop
+    _asked: int = 0  # signal by which this launcher was asked to stop
     _orphaned: bool = False  # the starter ended before its ranks
     _deadline: float = float("inf")
 
@@ -71,7 +71,7 @@ class Supervisor:
                 remaining = kill_below()
             self._live.show(to_the_end=True)
         if remaining:
-            _say(f"could not be killed (waiting within the kernel?): {' '.join(map(str, remaining))}")
+            _say(f"could not be killed (waiting within the kernel?): {_join(remaining)}")
         return self._verdict(late)
 
     @contextmanager
@@ -87,9 +87,9 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _note_stop(self, number: int, frame: Any) -> None:
-        if self._stop and number == signal.SIGINT:
+        if self._asked and number == signal.SIGINT:
             self._deadline = 0  # Ctrl-C once more: no patience left
-        self._stop = self._stop or number
+        self._asked = self._asked or number
 
     def _start(self) -> None:
         with open(self.starter_log, "ab") as log:
@@ -102,7 +102,8 @@ class Supervisor:
                         stdout=log,
                         stderr=subprocess.STDOUT,
                         start_new_session=True,
-                        preexec_fn=bind_child(),
+                        # A rank started directly watches for this process's end itself, and has time to save then.
+                        preexec_fn=bind_child() if self.plan.starter else None,
                     )
                 )
 
@@ -112,17 +113,17 @@ class Supervisor:
         reap_orphans({process.pid for process in started})
         self._collect()
         running = self._running()
-        if running and not started:
+        if running and not started and not self._failures():
             self._orphaned = True
-        if self._stop or any(end.asked_to_stop and not end.signal for end in self._ends.values()) and not self._orphaned:
+        if self._asked or (self._stopped_ranks() and not self._orphaned):
             self._pass_on_stop(running)
         elif self._orphaned or self._failures():
             self._limit(FAILURE_GRACE)
         if running:
-            return not self._stop or bool(self._told)  # asked to stop before the first rank began: there is nothing to save
-        if self._failures() or not started:
+            return not self._asked or bool(self._told)  # asked to stop before the first rank began: there is nothing to save
+        if any(end.status for end in self._ends.values()) or not started:
             return False
-        if not self.plan.node or self._stop:
+        if not self.plan.node or self._asked:
             self._limit(STARTER_GRACE)  # on several hosts the scheduler serves the others' ranks to their end
         return True
 
@@ -146,17 +147,20 @@ class Supervisor:
 
     def _failures(self) -> list[int]:
         """Return the ranks that failed, the first by time first; to end when asked to is no failure."""
-        asked = self._stop or self._told
-        failed = {rank: end for rank, end in self._ends.items() if end.status and not (asked and end.asked_to_stop)}
+        failed = {rank: end for rank, end in self._ends.items() if end.status and not end.stopped_itself}
+        if self._asked:
+            failed = {rank: end for rank, end in failed.items() if end.signal not in _STOP_SIGNALS}
         return sorted(failed, key=lambda rank: failed[rank].time_ns)
+
+    def _stopped_ranks(self) -> list[int]:
+        """Return the ranks that ended because of a signal, by their own doing, the first by time first."""
+        return sorted((rank for rank, end in self._ends.items() if end.stopped_itself), key=lambda rank: self._ends[rank].time_ns)
 
     def _limit(self, seconds: float) -> None:
         self._deadline = min(self._deadline, time.monotonic() + seconds)
 
     def _pass_on_stop(self, running: Sequence[int]) -> None:
-        """Send SIGTERM to each rank that has not got it, once."""
-        if not self._stop:  # somebody sent the signal to the ranks themselves
-            self._stop = next(end.status - 128 for end in self._ends.values() if end.asked_to_stop)
+        """Send SIGTERM to each rank that has not got it, once; also where a rank got it from elsewhere, for a group stops together."""
         self._limit(self.stop_timeout)
         for rank in running:
             pid = self._records[rank].pid()
@@ -169,16 +173,15 @@ class Supervisor:
 
     def _verdict(self, late: Sequence[int]) -> int:
         """Say what went wrong, if anything did, and return the exit status."""
-        failures = self._failures()
+        failures = [] if self._orphaned else self._failures() or ([] if self._asked else self._stopped_ranks())
+        if late and self._told:
+            _say(f"killed, because they had not ended after the signal (STOP_TIMEOUT: {self.stop_timeout:g} s): ranks {_join(late)}")
         if failures:
             return self._report_failure(failures[0])
-        if self._stop and (late or any(end.status for end in self._ends.values())):
-            if late and self._told:
-                _say(f"ranks {', '.join(map(str, late))} had not ended {self.stop_timeout:g} s after the signal and were killed")
-            return 128 + self._stop
-        returncode = self._processes[0].returncode
-        if late or self.plan.node and returncode:
-            return self._report_starter(late)
+        if self._asked and (late or any(end.status for end in self._ends.values())):
+            return 128 + self._asked
+        if self._orphaned or self.plan.node and self._processes[0].returncode:
+            return self._report_starter()
         return 0
 
     def _report_failure(self, rank: int) -> int:
@@ -186,32 +189,40 @@ class Supervisor:
         if not self._live.has_shown(log):
             _show(last_lines(log))
         if not end.certain:
-            _say(f"rank {rank} vanished, its process was killed; its log: {log}")
+            # msrun kills the others too, so that several may be found dead at once.
+            gone = [other for other, found in self._ends.items() if not found.certain]
+            _say(f"rank{'s' * (len(gone) > 1)} {_join(gone)} vanished: rank.py was killed; logs: {log}, {self.starter_log}")
         elif end.signal:
             name = signal.Signals(end.signal).name
             hint = "by somebody, or by the kernel for lack of memory" if end.signal == signal.SIGKILL else f"signal {end.signal}"
             _say(f"rank {rank} was killed by {name} ({hint}); its log: {log}")
+        elif end.stopped_itself:
+            cause = "sent by somebody, or by MindSpore where its scheduler or a rank of another host died"
+            _say(f"rank {rank} ended with status {end.status} after a signal ({cause}); its log: {log}")
         else:
             _say(f"rank {rank} failed with status {end.status}; its log: {log}")
         return end.status if end.status < 128 else 1
 
-    def _report_starter(self, late: Sequence[int]) -> int:
+    def _report_starter(self) -> int:
         end = End.from_returncode(self._processes[0].returncode or 0)
         how = f"was killed by {signal.Signals(end.signal).name}" if end.signal else f"ended with status {end.status}"
-        when = (
-            f"before rank{'s' * (len(late) > 1)} {', '.join(map(str, late))}"
-            if late
-            else "after the ranks of this host had done their work"
-        )
         _show(last_lines(self.starter_log))
-        _say(f"{self.plan.starter} {how} {when}; its log: {self.starter_log}")
+        _say(f"{self.plan.starter} {how} {'before its ranks' if self._orphaned else 'after them'}; its log: {self.starter_log}")
         return 1
 
 
-def _show(text: str) -> None:
-    if text:
-        print(text.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"), file=sys.stderr)
+def _join(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _say(line: str) -> None:
-    print(f"error: {line}", file=sys.stderr)
+    _show(f"error: {line}")
+
+
+def _show(text: str) -> None:
+    if text and sys.stderr is not None:
+        try:
+            sys.stderr.buffer.write(f"{text}\n".encode(errors="replace"))
+            sys.stderr.buffer.flush()
+        except OSError:
+            pass  # nobody listens; the status still tells
