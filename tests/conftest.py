@@ -19,6 +19,8 @@ LONGEST = (
     "tests/parity/test_mmseg.py",
     "tests/engine/test_trainer.py",
     "tests/engine/test_distributed.py",
+    "tests/launch/test_ranks_die.py",
+    "tests/runtime/modelarts/test_job.py",
     "tests/parity/test_loss_and_gradients.py",
     "tests/parity/test_official.py",
     "tests/models/test_networks.py",

@@ -4,7 +4,7 @@
 declare -A given=() # what the script was given: given[NAME] for each name of its usage
 words=()            # what follows "--", unchanged
 python=""           # the interpreter
-how=()              # how src/runtime/launch.py starts the processes
+how=()              # how src/launch starts the processes
 device=()           # the flags of train.py or eval.py that the script stands for
 
 # Read a script's arguments into `given` and `words`. $1: the names of its usage, optional ones in brackets. The rest: the arguments.
@@ -115,7 +115,7 @@ start() {
   shift
   # A src/ in the caller's folder is not ours (Python 3.11 and later).
   export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
-  command=("$python" -m src.runtime.launch --log_dir "$logs" "${how[@]}" -- "$@")
+  command=("$python" -m src.launch --log_dir "$logs" "${how[@]}" -- "$@")
   say "starting:$(printf ' %q' "${command[@]}")"
   [ "${DETACH:-0}" = 1 ] || exec "${command[@]}"
   detach "$logs/console.log" "${command[@]}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from src.runtime import doctor
-from src.runtime.probes import ROOT, Finding, Machine, check_computation, check_packages, check_python
-from src.runtime.probes_ascend import probe_ascend
-from src.runtime.probes_gpu import LIBRARIES, probe_gpu
+from src.runtime.doctor import __main__ as doctor
+from src.runtime.doctor.ascend import probe_ascend
+from src.runtime.doctor.gpu import LIBRARIES, probe_gpu
+from src.runtime.doctor.probes import ROOT, Finding, Machine, check_computation, check_packages, check_python
 
 GOOD = {"mindspore": "2.8.0", "numpy": "1.26.4", "opencv-python-headless": "4.11.0.86"}
 
@@ -124,7 +124,7 @@ def ascend(folder: Path, version: str = "8.3.RC1") -> str:
 
 @pytest.fixture
 def cann_packages(monkeypatch):
-    monkeypatch.setattr("src.runtime.probes_ascend.has_module", lambda name: True)
+    monkeypatch.setattr("src.runtime.doctor.ascend.has_module", lambda name: True)
 
 
 def test_ascend_with_everything(make, tmp_path, cann_packages):

@@ -45,7 +45,7 @@ assert_training() {
     how+=("$1")
     shift
   done
-  assert_record launch -m src.runtime.launch --log_dir "$logs" "${how[@]}" -- "$PLACE/venv/bin/python" "$PROJECT/train.py" "${@:2}"
+  assert_record launch -m src.launch --log_dir "$logs" "${how[@]}" -- "$PLACE/venv/bin/python" "$PROJECT/train.py" "${@:2}"
 }
 
 # A script refused its call: status 2, nothing started, one line on stderr. $1: words of the line. The rest: script and arguments.

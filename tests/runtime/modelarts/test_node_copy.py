@@ -158,7 +158,7 @@ def fetch(cache: Path, request: dict[str, str], path: str = "here") -> str:
 
 
 @pytest.mark.parametrize("state", ["copying", "done", "failed"])
-@pytest.mark.parametrize(("pid", "started"), [(os.getpid(), 1.0), (2**22 + 1, 1.0)])
+@pytest.mark.parametrize(("pid", "started"), [(os.getpid(), 1.0), (2**22 + 1, 1.0)], ids=["started later", "gone"])
 def test_a_state_that_nobody_stands_behind(state: str, pid: int, started: float, tmp_path: Path) -> None:
     request = {"data_url": DATA}
     CopyState(state, {"data_url": "obs://of/old"}, {"data_path": "old"}, "old", pid=pid, started=started, written=time.time() - 5).save(

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.runtime.processes import adopt_orphans, bind_child, is_alive, kill_below, reap_orphans
-from src.runtime.rank_log import LiveLog, last_lines
-from src.runtime.rank_record import End, RankRecord
+from src.launch.processes import adopt_orphans, bind_child, is_alive, kill_below, reap_orphans
+from src.launch.rank_log import LiveLog, last_lines
+from src.launch.rank_record import End, RankRecord
 
 POLL_SECONDS = 0.2
 FAILURE_GRACE = 3.0  # seconds for the other ranks to say what they have to say, once one failed

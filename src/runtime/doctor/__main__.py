@@ -12,7 +12,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from src.runtime.probes import (
+from src.runtime.doctor.ascend import probe_ascend
+from src.runtime.doctor.gpu import probe_gpu
+from src.runtime.doctor.probes import (
     MIB,
     Finding,
     Machine,
@@ -21,8 +23,6 @@ from src.runtime.probes import (
     check_python,
     has_module,
 )
-from src.runtime.probes_ascend import probe_ascend
-from src.runtime.probes_gpu import probe_gpu
 
 EXIT_FAILED, EXIT_USER = 1, 2
 DEFAULT_PRESET = "hrnetv2_w48"

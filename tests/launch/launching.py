@@ -40,10 +40,11 @@ ranks = [subprocess.Popen(sys.argv[place:], env={**os.environ, "OMPI_COMM_WORLD_
 sys.exit(max([rank.wait() for rank in ranks]))
 """
 
-# As `python -m src.runtime.launch`, less patient.
+# As `python -m src.launch`, less patient.
 _LAUNCHER = """
 import sys
-from src.runtime import entry, launch, supervisor
+from src.launch import __main__ as launch, supervisor
+from src.runtime import entry
 supervisor.FAILURE_GRACE, supervisor.STARTER_GRACE, supervisor.POLL_SECONDS = 0.5, 0.5, 0.05
 sys.exit(entry.run(launch.main))
 """

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from src.config.errors import UserError
-from src.runtime import hccl, rank_table
+from src.launch import hccl, rank_table
+from src.launch.hccl import find_host, read_rank_table
+from src.launch.rank_table import main, parse_devices
 from src.runtime.entry import run
-from src.runtime.hccl import find_host, read_rank_table
-from src.runtime.rank_table import main, parse_devices
 
 
 def table(*servers: tuple[str, list[tuple[int, int, str]]]) -> dict[str, Any]:

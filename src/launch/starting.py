@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
-from src.runtime.hccl import find_host, read_rank_table
-from src.runtime.supervisor import Plan
+from src.launch.hccl import find_host, read_rank_table
+from src.launch.supervisor import Plan
 
 _RANK_SCRIPT = str(Path(__file__).resolve().with_name("rank.py"))
 # What belongs to one group, and would lead the ranks of another one astray.

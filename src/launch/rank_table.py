@@ -1,7 +1,7 @@
 """Make and merge rank tables of HCCL, version 1.0.
 
-    python -m src.runtime.rank_table make --devices 0-7 [--server_id IP] [--device_ips A,B,...] --output FILE
-    python -m src.runtime.rank_table merge A.json B.json --output FILE
+    python -m src.launch.rank_table make --devices 0-7 [--server_id IP] [--device_ips A,B,...] --output FILE
+    python -m src.launch.rank_table merge A.json B.json --output FILE
 
 `make` writes the table of this host's devices; `merge` joins those of several hosts and numbers the ranks in the order of the files.
 
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
+from src.launch.hccl import Device, RankTable, Server, check, host_addresses, read_rank_table, render, shorten
 from src.runtime.entry import OneLineParser, run
-from src.runtime.hccl import Device, RankTable, Server, check, host_addresses, read_rank_table, render, shorten
 
 HCCN_CONF = Path("/etc/hccn.conf")
 MODE = 0o644

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.launching import Launching, finish
+from tests.launch.launching import Launching, finish
 
 HOWS = ("--rank_table|TABLE", "--msrun|3", "--mpirun|3")
 # Rank 0 takes longer to save than the others, which would not survive a starter that kills all when one has ended.

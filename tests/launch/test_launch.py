@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.launching import Launching, finish
+from tests.launch.launching import Launching, finish
 
 SHOW = """
 names = ("RANK_ID", "RANK_SIZE", "DEVICE_ID", "RANK_TABLE_FILE", "MS_ROLE", "OMPI_COMM_WORLD_RANK", "MS_WORKER_NUM")

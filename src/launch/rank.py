@@ -1,4 +1,4 @@
-"""Run one rank of a launch: `python src/runtime/rank.py DIR COMMAND...`, started by launch.py, msrun or mpirun.
+"""Run one rank of a launch: `python src/launch/rank.py DIR COMMAND...`, started by `python -m src.launch`, msrun or mpirun.
 
 What COMMAND prints goes to DIR/rank_N.log, how it ended to DIR/rank_N.exit. SIGTERM and SIGINT are passed on. What COMMAND leaves
 behind is killed. When this process is killed, COMMAND is too; when the one that started it ends, COMMAND gets SIGTERM, and SIGKILL after
@@ -16,7 +16,7 @@ Environment:
 import sys
 
 if __name__ == "__main__":
-    # A script's own folder comes first on the path, and this one has a logging.py that would hide Python's.
+    # msrun starts files, not modules: the root takes the place of this folder on the path.
     sys.path[0] = __file__.rsplit("/src/", 1)[0]
 
 import os  # noqa: E402
@@ -26,8 +26,8 @@ import time  # noqa: E402
 from collections.abc import Mapping, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from src.runtime.processes import adopt_orphans, bind_child, die_with_parent, is_alive, kill_below, reap_orphans  # noqa: E402
-from src.runtime.rank_record import End, RankRecord  # noqa: E402
+from src.launch.processes import adopt_orphans, bind_child, die_with_parent, is_alive, kill_below, reap_orphans  # noqa: E402
+from src.launch.rank_record import End, RankRecord  # noqa: E402
 
 DEFAULT_STOP_TIMEOUT = 120.0
 _POLL_SECONDS = 0.5  # between looks at whether the parent still lives

@@ -1,9 +1,9 @@
 """Start the ranks of a job on this host, stay with them, and end them all when one dies.
 
-    python -m src.runtime.launch --log_dir DIR --single -- python train.py ...
-    python -m src.runtime.launch --log_dir DIR --rank_table FILE -- python train.py ...
-    python -m src.runtime.launch --log_dir DIR --msrun 2 -- python train.py ...
-    python -m src.runtime.launch --log_dir DIR --mpirun 2 -- python train.py ...
+    python -m src.launch --log_dir DIR --single -- python train.py ...
+    python -m src.launch --log_dir DIR --rank_table FILE -- python train.py ...
+    python -m src.launch --log_dir DIR --msrun 2 -- python train.py ...
+    python -m src.launch --log_dir DIR --mpirun 2 -- python train.py ...
 
 Writes into DIR: rank_N.log (what rank N printed; the lowest rank's is shown live), rank_N.exit (how it ended), launcher.log (msrun or
 mpirun). Logs of an earlier launch stay, as rank_N.log.1 and so on.
@@ -32,11 +32,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from src.config.errors import UserError
+from src.launch.rank import DEFAULT_STOP_TIMEOUT
+from src.launch.rank_record import RankRecord, set_log_aside
+from src.launch.starting import make_plan
+from src.launch.supervisor import Plan, Supervisor
 from src.runtime.entry import OneLineParser, run
-from src.runtime.rank import DEFAULT_STOP_TIMEOUT
-from src.runtime.rank_record import RankRecord, set_log_aside
-from src.runtime.starting import make_plan
-from src.runtime.supervisor import Plan, Supervisor
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from src.runtime.probes import Finding, Machine, has_module
+from src.runtime.doctor.probes import Finding, Machine, has_module
 
 # Source: AscendEnvChecker of mindspore/run_check/_check_version.py, 2.8.0.
 CANN_VERSIONS = ("8.2", "8.3", "8.5")

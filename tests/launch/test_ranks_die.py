@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.runtime.launching import is_alive
+from tests.launch.launching import is_alive
 from tests.tiny import TINY_WORDS, write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ def launch(folder: Path, *arguments: object) -> subprocess.Popen:
     command = [
         sys.executable,
         "-m",
-        "src.runtime.launch",
+        "src.launch",
         "--log_dir",
         folder / "logs",
         "--msrun",

@@ -2,7 +2,7 @@
 
 import re
 
-from src.runtime.probes import Finding, Machine
+from src.runtime.doctor.probes import Finding, Machine
 
 # What the plug-in libmindspore_gpu.so.11.6 and its parts want by name, and the wheel that holds it.
 LIBRARIES = {

@@ -1,0 +1,1 @@
+"""Which devices can be used here, and what is missing for the others."""
