@@ -1,23 +1,86 @@
-"""Files that are complete or absent."""
+"""Files that are complete or absent, and what is said where a disk has no room for them."""
 
+import errno
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"\.(\d+)\.")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NoRoomError(OSError):
+    """A file does not fit onto its disk, or into its owner's quota; the message says all, without a number in front."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.ENOSPC, message)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it when not.
 
     The temporary name keeps the suffix, which writers look at. The data is flushed to the disk before the rename, so that a machine that
     loses power leaves the old file or the new one.
+
+    Args:
+        path: the file; an earlier one of its name takes its room until the rename.
+        size: bytes that will be written, where they are known; nothing is written where there is no room for them.
+
+    Raises:
+        NoRoomError: if the disk is full, or too full for `size`.
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    if size > shutil.disk_usage(path.parent).free:
+        raise _no_room(path, size)
     try:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        temporary.unlink(missing_ok=True)  # what is free is counted without it
+        raise _no_room(path, size) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _no_room(path: Path, size: int) -> NoRoomError:
+    # With an unknown size, or a quota, what is free tells little; it is said all the same.
+    needed = f"{_megabytes(size)} are needed" if size else "more room is needed than there is"
+    free = _megabytes(shutil.disk_usage(path.parent).free)
+    earlier = "; the earlier file is intact" if path.exists() else ""
+    return NoRoomError(f"{path}: {needed} and {free} are free{earlier}; free room")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size >= 1e7 else f"{size / 1e6:.2f} MB"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files below a folder that killed processes left there; those of living ones stay."""
+    for path in folder.rglob(".*"):
+        found = _TEMPORARY.match(path.name)
+        if found and not _is_another_alive(int(found[1])) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _is_another_alive(process: int) -> bool:
+    """Whether another process of this number lives; in containers a new process often has the number of the one that was killed."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True

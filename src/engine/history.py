@@ -18,12 +18,15 @@ class History:
     Args:
         folder: the run's output directory.
         first_step: batches done before; later records of an interrupted run are dropped, so that each step stands once.
+        is_evaluated: the evaluation after `first_step` is done; if not, its record is dropped too.
     """
 
-    def __init__(self, folder: Path, first_step: int = 0) -> None:
+    def __init__(self, folder: Path, first_step: int = 0, is_evaluated: bool = True) -> None:
         self._folder = folder
         self._path = folder / METRICS_FILE
-        kept = [record for record in read_metrics(self._path) if record["step"] <= first_step]
+        last_eval = first_step if is_evaluated else first_step - 1
+        records = read_metrics(self._path)
+        kept = [record for record in records if record["step"] <= (last_eval if record["kind"] == "eval" else first_step)]
         with atomic_path(self._path) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tb"), purge_step=first_step + 1)
