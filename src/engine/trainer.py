@@ -136,8 +136,10 @@ class Trainer:
             self._evaluate(self.progress.step // self.epoch_steps, reporter)
         if self.progress.step == self._last_step:
             return
-        # Nothing is lost in the first step, which compiles the network for minutes: a signal ends it at once.
+        # Nothing is lost in the first step, which compiles the network for minutes: a signal ends it at once, or as soon as it can.
         signals.patient = False
+        if signals.requested:
+            raise Stopped(signals.requested)
         self.train_step.set_train()
         for outcome in self._steps():
             signals.patient = True

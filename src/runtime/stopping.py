@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType, TracebackType
@@ -38,8 +39,9 @@ class StopSignals:
     Ctrl-C is handled as SIGTERM.
 
     Attributes:
-        patient: note the first signal in `requested` and go on, because whoever set this looks there soon.
-        requested: number of the noted signal; 0 where there was none.
+        patient: only note the first signal in `requested` and go on, because whoever set this looks there soon.
+        requested: number of the first signal; 0 where there was none. It is noted in any case, and told to blocks within: what
+            MindSpore calls while it compiles a graph may swallow exceptions.
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,7 @@ class StopSignals:
     def __enter__(self) -> "StopSignals":
         global _innermost
         self._outer, _innermost = _innermost, self
+        self.requested = self._outer.requested if self._outer else 0
         self._before = {number: signal.getsignal(number) for number in _SIGNALS}
         self.install()
         return self
@@ -74,14 +77,24 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             os._exit(128 + number)  # a data worker, forked a moment ago, that has not set its own handlers yet
+        if _is_importing_mindspore():
+            # An exception in there aborts the process. A signal that comes again in a moment finds the import done sooner or later.
+            again = threading.Timer(_SAME_REQUEST_SECONDS, os.kill, (self._process, number))
+            again.daemon = True
+            again.start()
+            return
         now = time.monotonic()
         if now - self._last < _SAME_REQUEST_SECONDS:
             return
         self._last = now
-        if self.patient and not self.requested:
-            self.requested = number
-            return
-        raise Stopped(number)
+        is_first = not self.requested
+        self.requested = self.requested or number
+        if not (self.patient and is_first):
+            raise Stopped(number)
+
+
+def _is_importing_mindspore() -> bool:
+    return getattr(getattr(sys.modules.get("mindspore"), "__spec__", None), "_initializing", False)
 
 
 _innermost: StopSignals | None = None
