@@ -54,15 +54,12 @@ def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
 
 
 def _no_room(path: Path, size: int) -> NoRoomError:
-    # With an unknown size, or a quota, what is free tells little; it is said all the same.
-    needed = f"{_megabytes(size)} are needed" if size else "more room is needed than there is"
-    free = _megabytes(shutil.disk_usage(path.parent).free)
+    free = shutil.disk_usage(path.parent).free
+    unit, name = (10**6, "MB") if max(size, free) >= 10**6 else (10**3, "kB")
+    # Of an unknown size, or under a quota, what is free tells little; it is said all the same. Rounded so that they never look equal.
+    needed = f"{-(-size // unit)} {name} are needed" if size else "more room is needed than there is"
     earlier = "; the earlier file is intact" if path.exists() else ""
-    return NoRoomError(f"{path}: {needed} and {free} are free{earlier}; free room")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB" if size >= 1e7 else f"{size / 1e6:.2f} MB"
+    return NoRoomError(f"{path}: {needed} and {free // unit} {name} are free{earlier}; free room")
 
 
 def remove_leftovers(folder: Path) -> None:

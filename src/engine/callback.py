@@ -151,11 +151,10 @@ def evaluate_network(
     Raises:
         Stopped: if the guard is told to stop.
     """
-    samples = iterate_eval(dataset, config, rank=group.rank, world=group.size)
     with show_progress(len(dataset) // group.size, "evaluating", "img", enabled=group.is_main) as bar:
         return evaluate(
             predictor,
-            guard.until_stop(samples) if guard else samples,
+            iterate_eval(dataset, config, rank=group.rank, world=group.size),
             info=dataset.info,
             ignore_label=config.dataset.ignore_label,
             batch_size=config.eval.batch_size,
@@ -164,4 +163,5 @@ def evaluate_network(
             sum_matrix=guard.sum_unless_stopped if guard else group.sum_int64,
             is_main=group.is_main,
             progress=bar.update,
+            is_stopped=guard.is_stopped if guard else lambda: False,
         )

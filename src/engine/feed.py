@@ -44,8 +44,10 @@ def host_steps(train_step: nn.Cell, loader: Any) -> Iterator[Outcome]:
         if batch is None:
             return
         waited = time.perf_counter() - start
-        restore_signals()
-        yield Outcome(1, float(train_step(*batch).asnumpy()), waited)
+        restore_signals()  # which reading took
+        loss = float(train_step(*batch).asnumpy())
+        restore_signals()  # which the step took
+        yield Outcome(1, loss, waited)
 
 
 def bundle_sizes(first: int, last: int, *, epoch_steps: int, log_interval: int, save_steps: int) -> Iterator[int]:
@@ -91,6 +93,7 @@ def sink_steps(train_step: nn.Cell, loader: Any, sizes: Iterable[int]) -> Iterat
         with _reader_errors():
             losses = [sink() for _ in range(size)]
             loss = float(losses[-1].asnumpy())
+        restore_signals()
         yield Outcome(size, loss, 0.0)
 
 

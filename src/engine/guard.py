@@ -3,8 +3,7 @@
 import logging
 import math
 import signal
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from src.runtime.entry import WorkError
 from src.runtime.stopping import Stopped, StopSignals
 
 logger = logging.getLogger("ocrnet")
-
-Item = TypeVar("Item")
 
 
 class Verdict(NamedTuple):
@@ -70,12 +67,9 @@ class Guard:
         effect = "its update was skipped" if was_skipped else "no update was skipped"
         logger.warning("warning: %s; %s; %d in a row, training stops at %d", where, effect, row, most)
 
-    def until_stop(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items until this process is asked to stop."""
-        for item in items:
-            if self._signals.requested:
-                return
-            yield item
+    def is_stopped(self) -> bool:
+        """Return whether this process is asked to stop; the other ranks are not asked."""
+        return self._signals.requested != 0
 
     def sum_unless_stopped(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an int64 array over all ranks.

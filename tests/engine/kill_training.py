@@ -36,7 +36,7 @@ WORDS = (
         "train.image_size=[16,24]",
         "train.warmup_steps=2",
         "batchsize=2",
-        "total_epoch=24",
+        "total_epoch=14",
         "workers=1",
     ),
     *("eval.image_size=[16,24]", "eval.overlays=0", "eval_interval=2", "save_checkpoint_epochs=3", "save_state_steps=3", "log_interval=1"),
