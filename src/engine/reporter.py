@@ -5,6 +5,7 @@ import logging
 import math
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from src.engine.feed import Outcome
 from src.engine.history import History
@@ -13,6 +14,23 @@ from src.engine.progress import ProgressBar, StepClock
 logger = logging.getLogger("ocrnet")
 
 _BAR_LINE = {"bar": True}  # left out on a terminal, where the progress bar shows the same
+
+
+def log_recipe(config: Any, world: int, first_rate: float) -> None:
+    """Say what decides a run's updates and savings.
+
+    Args:
+        config: the complete configuration.
+        world: number of ranks.
+        first_rate: learning rate of the first step to come.
+    """
+    accumulated = config.train.accumulate_steps
+    counts = config.batchsize, world, accumulated, config.batchsize * world * accumulated
+    logger.info("batch: %d per device x %d ranks x %d accumulated = %d pictures per update", *counts)
+    logger.info("lr: %g, at the first step %g", config.lr, first_rate)
+    each = f"every {config.save_state_steps} steps and " if config.save_state_steps else ""
+    logger.info("last.state and last.ckpt: %safter every epoch", each)
+    logger.info("the first step takes longer: it compiles the network")
 
 
 class Reporter:

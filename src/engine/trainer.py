@@ -12,21 +12,16 @@ import numpy as np
 
 from src.checkpoint.run_folder import STATE_FILE
 from src.checkpoint.state import Progress, load_state
-from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
 from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
+from src.engine.assembly import build_train_network, build_train_step
 from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset, is_evaluation_due, last_good_files
 from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
 from src.engine.guard import Guard
-from src.engine.optimizer import build_optimizer
-from src.engine.precision import apply_amp
-from src.engine.reporter import Reporter
+from src.engine.reporter import Reporter, log_recipe
 from src.engine.schedule import learning_rates
-from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
-from src.losses.segmentation import build_loss
-from src.models.builder import build_network
-from src.runtime.device import Runtime, choose_norm
+from src.runtime.device import Runtime
 from src.runtime.stopping import Stopped, StopSignals
 
 logger = logging.getLogger("ocrnet")
@@ -56,27 +51,14 @@ class Trainer:
         self.dataset = checked_dataset(config, "train", runtime.group)
         val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
-        self.network = self._build_network(resume)
+        self.network = build_train_network(config, runtime, resume)
         total_steps = config.total_epoch * self.epoch_steps
         self.rates = learning_rates(config, max(1, total_steps // config.train.accumulate_steps))
-        self.train_step = self._build_train_step()
+        self.train_step = build_train_step(config, self.network, self.rates, self.dataset.info.class_weights, runtime.group.size)
         self.progress = self._start(resume)
         self._skipped = int(self.train_step.skipped_updates.asnumpy())
         self.keeper = CheckpointKeeper(config, folder, on_saved)
         self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
-
-    def _build_network(self, resume: bool) -> Any:
-        config, group = self.config, self.runtime.group
-        norm = choose_norm(self.runtime, config.train.sync_bn)
-        network = build_network(config, norm=norm, dropout_seed=config.seed * group.size + group.rank)
-        if config.checkpoint_path and not resume:
-            load_weights(network, Path(config.checkpoint_path), complete=False)
-        return apply_amp(network, self.runtime.amp_level)
-
-    def _build_train_step(self) -> TrainStep:
-        network_with_loss = NetworkWithLoss(self.network, build_loss(self.config, self.dataset.info.class_weights))
-        optimizer = build_optimizer(self.network, self.rates, self.config.train)
-        return TrainStep(network_with_loss, optimizer, StepOptions.from_config(self.config), self.runtime.group.size)
 
     def _start(self, resume: bool) -> Progress:
         config = self.config
@@ -146,21 +128,15 @@ class Trainer:
             self._after_steps(outcome, reporter)
 
     def _build_reporter(self) -> Reporter:
-        config, end_epoch, accumulated = self.config, last_epoch(self.config), self.config.train.accumulate_steps
-        pictures_per_step = config.batchsize * self.runtime.group.size
-        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, end_epoch)
-        layout = config.batchsize, self.runtime.group.size, accumulated, pictures_per_step * accumulated
-        logger.info("batch: %d per device x %d ranks x %d accumulated = %d pictures per update", *layout)
-        logger.info("lr: %g, at the first step %g", config.lr, self.rates[min(self._num_updates(), len(self.rates) - 1)])
-        each = f"every {config.save_state_steps} steps and " if config.save_state_steps else ""
-        logger.info("last.state and last.ckpt: %safter every epoch", each)
-        logger.info("the first step takes longer: it compiles the network")
+        config, group = self.config, self.runtime.group
+        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, last_epoch(config))
+        log_recipe(config, group.size, self.rates[min(self._num_updates(), len(self.rates) - 1)])
         return Reporter(
             self.folder,
             self.progress.step,
             epoch_steps=self.epoch_steps,
-            end_epoch=end_epoch,
-            pictures_per_step=pictures_per_step,
+            end_epoch=last_epoch(config),
+            pictures_per_step=config.batchsize * group.size,
             log_interval=config.log_interval,
             is_evaluated=not self._is_evaluation_missing(self.progress),
         )

@@ -13,7 +13,7 @@ import pytest
 
 import train
 from src.checkpoint import atomic
-from src.engine import evaluator, history, trainer
+from src.engine import assembly, evaluator, history, trainer
 from src.engine.feed import Outcome, host_steps
 from src.engine.reporter import Reporter
 from src.inference.predictor import Predictor
@@ -36,7 +36,7 @@ def small(monkeypatch: pytest.MonkeyPatch, pynative: None) -> None:
 
 
 def patch_small(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(trainer, "build_network", lambda config, **_: OneLayer())
+    patch.setattr(assembly, "build_network", lambda config, **_: OneLayer())
     patch.setattr(history, "draw_curves", lambda records, path: path.touch())
     patch.setattr(evaluator, "confusion_picture", lambda path, matrix, names: path.touch())
 
