@@ -67,6 +67,10 @@ class Guard:
         effect = "its update was skipped" if was_skipped else "no update was skipped"
         logger.warning("warning: %s; %s; %d in a row, training stops at %d", where, effect, row, most)
 
+    def wait_for_all(self) -> None:
+        """Return when all ranks are here; launchers kill the others soon after one has ended, and the main rank may still be writing."""
+        self._group.sum_int64(np.zeros(1, np.int64))
+
     def is_stopped(self) -> bool:
         """Return whether this process is asked to stop; the other ranks are not asked."""
         return self._signals.requested != 0

@@ -102,6 +102,7 @@ def test_a_signal_ends_the_step_and_resuming_continues_amid_the_epoch(
     assert run(train.main, arguments(data, output)) == status
     expected = f"stopped by {number.name} at epoch 2 step 2; continue with --resume {output}"
     assert capsys.readouterr().err.strip() == expected  # the step that began when the signal came
+    assert expected in (output / "train.log").read_text()
     assert state_step(output) == 6 and saved == [3, 4, 6]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the handlers are given back"
     assert run(train.main, ["--resume", str(output)]) == 0
