@@ -39,27 +39,42 @@ def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     if size > shutil.disk_usage(path.parent).free:
         raise _no_room(path, size)
+    with room_errors(path, size):
+        try:
+            yield temporary
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_errors(path: Path, size: int = 0) -> Iterator[None]:
+    """Say of which file it is, and what room there is, where the block finds the disk full.
+
+    Args:
+        path: the file that the block writes.
+        size: bytes that it writes; 0 where they are not known.
+
+    Raises:
+        NoRoomError: in place of an OSError that says that the disk is full.
+    """
     try:
-        yield temporary
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _FULL or isinstance(error, NoRoomError):
             raise
-        temporary.unlink(missing_ok=True)  # what is free is counted without it
         raise _no_room(path, size) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _no_room(path: Path, size: int) -> NoRoomError:
     free = shutil.disk_usage(path.parent).free
     unit, name = (10**6, "MB") if max(size, free) >= 10**6 else (10**3, "kB")
-    # Of an unknown size, or under a quota, what is free tells little; it is said all the same. Rounded so that they never look equal.
-    needed = f"{-(-size // unit)} {name} are needed" if size else "more room is needed than there is"
+    # Rounded so that they never look equal.
+    room = f"{-(-size // unit)} {name} are needed and {free // unit} {name} are free" if size else f"{free // unit} {name} are not enough"
     earlier = "; the earlier file is intact" if path.exists() else ""
-    return NoRoomError(f"{path}: {needed} and {free // unit} {name} are free{earlier}; free room")
+    return NoRoomError(f"{path}: {room}{earlier}; free room")
 
 
 def remove_leftovers(folder: Path) -> None:

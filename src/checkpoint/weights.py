@@ -42,10 +42,10 @@ def save_weights(network: nn.Cell, path: Path, config: Any) -> None:
     Raises:
         NoRoomError: if they do not fit onto the disk.
     """
-    with atomic_path(config_beside(path)) as temporary:
-        save_config(config, temporary)
     weights = network_weights(network)
-    with atomic_path(path, sum(weight.nbytes + _ENTRY_SIZE for weight in weights.values())) as temporary:
+    size = sum(weight.nbytes + _ENTRY_SIZE for weight in weights.values())
+    with atomic_path(path, size) as temporary, atomic_path(config_beside(path)) as beside:
+        save_config(config, beside)
         write_checkpoint(weights, temporary)
 
 

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from src.checkpoint.atomic import atomic_path
+from src.checkpoint.atomic import atomic_path, room_errors
 from src.engine.curves import draw_curves
 
 METRICS_FILE = "metrics.jsonl"
@@ -39,7 +40,7 @@ class History:
             step: batches done.
             values: numbers by name.
         """
-        with open(self._path, "a", encoding="utf-8") as stream:
+        with room_errors(self._path), open(self._path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         for name, value in values.items():
             if isinstance(value, int | float):
@@ -51,8 +52,14 @@ class History:
             draw_curves(read_metrics(self._path), temporary)
 
     def close(self) -> None:
-        """Flush TensorBoard's file."""
-        self._board.close()
+        """Flush TensorBoard's file; on a full disk what it still holds is lost."""
+        try:
+            self._board.close()
+        except OSError:
+            # It would try again as the process ends, in tracebacks that bury the one line that matters. (tensorboardX 2.6)
+            records = self._board.file_writer.event_writer._ev_writer._py_recordio_writer
+            records._writer = SimpleNamespace(write=len, flush=lambda: None, close=lambda: None)
+            self._board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -167,11 +167,14 @@ class Trainer:
         if in_epoch == 0:
             self._after_epoch(epoch, is_finite, reporter)
         if stop and self.progress.step < self._last_step:
-            kept = "" if is_finite else f", whose loss is not finite and which was not saved; {last_good_files(self.folder)}"
-            line = f"stopped by {signal.Signals(stop).name} at {self._place()}{kept}; continue with --resume {self.folder}"
-            logger.info("%s", line, extra={"bar": True})  # for train.log; a terminal shows it as the process's last line
-            self.guard.wait_for_all()
-            raise Stopped(stop, line)
+            self._stop(stop, is_finite)
+
+    def _stop(self, number: int, is_saved: bool) -> None:
+        kept = "" if is_saved else f", whose loss is not finite and which was not saved; {last_good_files(self.folder)}"
+        line = f"stopped by {signal.Signals(number).name} at {self._place()}{kept}; continue with --resume {self.folder}"
+        logger.info("%s", line, extra={"bar": True})  # for train.log; a terminal shows it as the process's last line
+        self.guard.wait_for_all()
+        raise Stopped(number, line)
 
     def _check_losses(self, loss: float, lr: float, was_skipped: bool) -> None:
         loss_is = f"the loss is {loss}" if not math.isfinite(loss) else "the loss of another rank is not finite"
