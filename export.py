@@ -19,8 +19,9 @@ from typing import Any
 from src.checkpoint.run_folder import check_weight_file, config_for_checkpoint
 from src.config import UserError, load_config
 from src.config.facts import report_facts
-from src.runtime.entry import build_parser, restore_interrupt, run, split_arguments
+from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
+from src.runtime.stopping import restore_signals
 
 FLAGS = {"paths": ("data_path",), "device": ("device_target", "device_id")}
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size_hw = tuple(arguments.image_size) if arguments.image_size else None
     options = ExportOptions(target, arguments.file_format, size_hw, arguments.batch, arguments.outputs, arguments.input)
     logger = setup_logging()
-    restore_interrupt()
+    restore_signals()
     logger.info("configuration: %s; %s", source, setup_runtime(config))
     report_facts(config, logger)
     _warn_of_other_protocol(config, logger)

@@ -25,7 +25,7 @@ FLAGS = {
     "paths": ("data_path", "output_path", "checkpoint_path"),
     "device": ("device_target", "device_id", "run_distribute", "mode", "amp_level", "sink_mode", "workers", "seed"),
     "schedule": ("lr", "lr_power", "batchsize", "total_epoch", "begin_epoch", "end_epoch"),
-    "records": ("save_checkpoint_epochs", "keep_checkpoint_max", "eval_callback", "eval_interval", "log_interval"),
+    "records": ("save_state_steps", "save_checkpoint_epochs", "keep_checkpoint_max", "eval_callback", "eval_interval", "log_interval"),
 }
 
 DEFAULT = f"that of the file beside --checkpoint_path, or else {DEFAULT_PRESET}"

@@ -1,23 +1,98 @@
-"""Files that are complete or absent."""
+"""Files that are complete or absent, and what is said where a disk has no room for them."""
 
+import errno
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"\.(\d+)\.")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NoRoomError(OSError):
+    """A file does not fit onto its disk, or into its owner's quota; the message says all, without a number in front."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.ENOSPC, message)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it when not.
 
     The temporary name keeps the suffix, which writers look at. The data is flushed to the disk before the rename, so that a machine that
     loses power leaves the old file or the new one.
+
+    Args:
+        path: the file; an earlier one of its name takes its room until the rename.
+        size: bytes that will be written, where they are known; nothing is written where there is no room for them.
+
+    Raises:
+        NoRoomError: if the disk is full, or too full for `size`.
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    if size > shutil.disk_usage(path.parent).free:
+        raise _no_room(path, size)
+    with room_errors(path, size):
+        try:
+            yield temporary
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_errors(path: Path, size: int = 0) -> Iterator[None]:
+    """Say of which file it is, and what room there is, where the block finds the disk full.
+
+    Args:
+        path: the file that the block writes.
+        size: bytes that it writes; 0 where they are not known.
+
+    Raises:
+        NoRoomError: in place of an OSError that says that the disk is full.
+    """
     try:
-        yield temporary
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in _FULL or isinstance(error, NoRoomError):
+            raise
+        raise _no_room(path, size) from error
+
+
+def _no_room(path: Path, size: int) -> NoRoomError:
+    free = shutil.disk_usage(path.parent).free
+    unit, name = (10**6, "MB") if max(size, free) >= 10**6 else (10**3, "kB")
+    # Rounded so that they never look equal.
+    room = f"{-(-size // unit)} {name} are needed and {free // unit} {name} are free" if size else f"{free // unit} {name} are not enough"
+    earlier = "; the earlier file is intact" if path.exists() else ""
+    return NoRoomError(f"{path}: {room}{earlier}; free room")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files below a folder that killed processes left there; those of living ones stay."""
+    for path in folder.rglob(".*"):
+        found = _TEMPORARY.match(path.name)
+        if found and not _is_another_alive(int(found[1])) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _is_another_alive(process: int) -> bool:
+    """Whether another process of this number lives; in containers a new process often has the number of the one that was killed."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from src.checkpoint.atomic import atomic_path
+from src.checkpoint.atomic import atomic_path, remove_leftovers
 from src.config.errors import UserError
 from src.config.loading import config_beside, save_config
 
@@ -70,13 +70,16 @@ def check_output(folder: Path, *, new_run: bool) -> None:
 
 
 def open_output(folder: Path, config: Any) -> None:
-    """Make the folder and write the configuration into it; `--config FOLDER/config.yaml` repeats the run.
+    """Make the folder, remove what killed processes left half-written there, and write the configuration into it.
+
+    `--config FOLDER/config.yaml` repeats the run.
 
     Raises:
         UserError: if it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         with atomic_path(folder / CONFIG_FILE) as temporary:
             save_config(config, temporary)
     except OSError as error:

@@ -6,6 +6,7 @@ There is no hidden random state to keep: the order of pictures and their augment
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 
 _PROGRESS_KEY = "__progress__"
+_ENTRY_SIZE = 512  # bytes that an archive holds for an array beside its numbers, at most: two zip records and numpy's header
 
 
 @dataclass
@@ -27,20 +29,32 @@ class Progress:
         layout: what the number of a batch means: pictures in the data set, batchsize, ranks, batches per update.
         best_miou: highest mIoU so far, -1 before the first evaluation.
         best_epoch: the epoch after which it was reached.
+        evaluated_epoch: the last epoch that was evaluated; 0 for none.
     """
 
     step: int = 0
     layout: dict[str, int] = field(default_factory=dict)
     best_miou: float = -1.0
     best_epoch: int = 0
+    evaluated_epoch: int = 0
 
 
 def save_state(parameters: dict[str, ms.Parameter], progress: Progress, path: Path) -> None:
-    """Write a training step's state and its progress, as an uncompressed numpy archive without pickles."""
+    """Write a training step's state and its progress, as an uncompressed numpy archive without pickles.
+
+    Raises:
+        NoRoomError: if it does not fit onto the disk.
+    """
     arrays = {name: parameter.asnumpy() for name, parameter in parameters.items()}
     arrays[_PROGRESS_KEY] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+    size = sum(array.nbytes + _ENTRY_SIZE for array in arrays.values())
+    with atomic_path(path, size) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **arrays)
+
+
+def first_not_finite(parameters: Mapping[str, ms.Parameter]) -> str | None:
+    """Return the name of the first parameter that holds a number that is not finite; None where all are finite."""
+    return next((name for name, parameter in parameters.items() if not np.isfinite(parameter.asnumpy()).all()), None)
 
 
 def load_state(parameters: dict[str, ms.Parameter], layout: dict[str, int], path: Path) -> Progress:

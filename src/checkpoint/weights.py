@@ -23,6 +23,7 @@ from src.models.dropout import is_training_state
 
 logger = logging.getLogger("ocrnet")
 
+_ENTRY_SIZE = 256  # bytes that a .ckpt file holds for a tensor beside its numbers, at most: name, type and shape
 _CRC_SIZE = 17  # "crc_num" and ten digits
 # Bytes of one number by MindSpore's names of types.
 _ITEM_SIZES = {"Bool": 1, "BFloat16": 2, "Float16": 2, "Float32": 4, "Float64": 8, "Complex64": 8, "Complex128": 16} | {
@@ -36,11 +37,16 @@ def network_weights(network: nn.Cell) -> dict[str, ms.Parameter]:
 
 
 def save_weights(network: nn.Cell, path: Path, config: Any) -> None:
-    """Write a network's weights and, beside them, the configuration that builds it; each file is complete or absent."""
-    with atomic_path(config_beside(path)) as temporary:
-        save_config(config, temporary)
-    with atomic_path(path) as temporary:
-        write_checkpoint(network_weights(network), temporary)
+    """Write a network's weights and, beside them, the configuration that builds it; each file is complete or absent.
+
+    Raises:
+        NoRoomError: if they do not fit onto the disk.
+    """
+    weights = network_weights(network)
+    size = sum(weight.nbytes + _ENTRY_SIZE for weight in weights.values())
+    with atomic_path(path, size) as temporary, atomic_path(config_beside(path)) as beside:
+        save_config(config, beside)
+        write_checkpoint(weights, temporary)
 
 
 def write_checkpoint(tensors: Mapping[str, ms.Tensor], path: Path) -> None:

@@ -62,6 +62,9 @@ SCHEMA: dict[str, Any] = {
     "end_epoch": Key(None, int, "epoch before which this run stops; None: total_epoch", minimum=1, optional=True),
     "batchsize": Key(4, int, "pictures per device and step", minimum=1),
     "save_checkpoint_epochs": Key(20, int, "epochs between weight files", minimum=1),
+    "save_state_steps": Key(
+        500, int, "steps between savings of last.state and last.ckpt, besides the ends of epochs; 0: those alone", minimum=0
+    ),
     "keep_checkpoint_max": Key(20, int, "weight files kept, the newest ones", minimum=1),
     "eval_callback": Key(False, bool, "evaluate while training and keep best.ckpt"),
     "eval_interval": Key(50, int, "epochs between evaluations while training", minimum=1),
@@ -106,6 +109,9 @@ SCHEMA: dict[str, Any] = {
         "warmup_ratio": Key(0.1, float, "part of lr at which warm-up starts", minimum=0, maximum=1),
         "accumulate_steps": Key(1, int, "batches whose gradients are averaged for one update", minimum=1),
         "clip_grad_norm": Key(0.0, float, "largest global gradient norm; 0 does not clip", minimum=0),
+        "max_nonfinite_losses": Key(
+            1, int, "stop after so many losses in a row that are not finite; where the device's queue is on, of those looked at", minimum=1
+        ),
         "sync_bn": Key(True, bool, "synchronise batch norm over devices where the device can"),
     },
     "dataset": {

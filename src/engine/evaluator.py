@@ -83,6 +83,7 @@ def evaluate(
     sum_matrix: SumArray = lambda array: array,
     is_main: bool = True,
     progress: Callable[[int], None] | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> EvalResult:
     """Return the result of a predictor on pictures; memory does not grow with their number.
 
@@ -97,6 +98,7 @@ def evaluate(
         sum_matrix: sum of an int64 array over all ranks; every rank calls it equally often.
         is_main: this rank writes the files.
         progress: called after each batch with the number of its pictures.
+        is_stopped: whether to leave the other pictures out; `sum_matrix` is called all the same, and may raise.
 
     Raises:
         UserError: if there are no pictures, a label is missing or holds values of no class, or a file cannot be written.
@@ -114,6 +116,8 @@ def evaluate(
             done += 1
         if progress:
             progress(len(batch))
+        if is_stopped():
+            break
     total = ConfusionMatrix(len(info.class_names), ignore_label)
     total.merge(sum_matrix(confusion.matrix))
     images = int(sum_matrix(np.array([done], np.int64))[0])

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from src.checkpoint.atomic import atomic_path
+from src.checkpoint.atomic import atomic_path, room_errors
 from src.engine.curves import draw_curves
 
 METRICS_FILE = "metrics.jsonl"
@@ -18,12 +19,15 @@ class History:
     Args:
         folder: the run's output directory.
         first_step: batches done before; later records of an interrupted run are dropped, so that each step stands once.
+        is_evaluated: the evaluation after `first_step` is done; if not, its record is dropped too.
     """
 
-    def __init__(self, folder: Path, first_step: int = 0) -> None:
+    def __init__(self, folder: Path, first_step: int = 0, is_evaluated: bool = True) -> None:
         self._folder = folder
         self._path = folder / METRICS_FILE
-        kept = [record for record in read_metrics(self._path) if record["step"] <= first_step]
+        last_eval = first_step if is_evaluated else first_step - 1
+        records = read_metrics(self._path)
+        kept = [record for record in records if record["step"] <= (last_eval if record["kind"] == "eval" else first_step)]
         with atomic_path(self._path) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tb"), purge_step=first_step + 1)
@@ -36,7 +40,7 @@ class History:
             step: batches done.
             values: numbers by name.
         """
-        with open(self._path, "a", encoding="utf-8") as stream:
+        with room_errors(self._path), open(self._path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         for name, value in values.items():
             if isinstance(value, int | float):
@@ -48,8 +52,14 @@ class History:
             draw_curves(read_metrics(self._path), temporary)
 
     def close(self) -> None:
-        """Flush TensorBoard's file."""
-        self._board.close()
+        """Flush TensorBoard's file; on a full disk what it still holds is lost."""
+        try:
+            self._board.close()
+        except OSError:
+            # It would try again as the process ends, in tracebacks that bury the one line that matters. (tensorboardX 2.6)
+            records = self._board.file_writer.event_writer._ev_writer._py_recordio_writer
+            records._writer = SimpleNamespace(write=len, flush=lambda: None, close=lambda: None)
+            self._board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
@@ -48,6 +50,13 @@ class StepClock:
         self.steps += steps
         self.data_seconds += data_seconds
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the time of a block out."""
+        start = time.perf_counter()
+        yield
+        self._start += time.perf_counter() - start
+
     @property
     def seconds(self) -> float:
         """Seconds since the start."""
@@ -55,10 +64,10 @@ class StepClock:
 
     @property
     def step_seconds(self) -> float:
-        """Mean seconds per batch, data time included."""
-        return self.seconds / max(self.steps, 1)
+        """Mean seconds per batch, data time included; only where there were batches."""
+        return self.seconds / self.steps
 
     @property
     def data_per_step(self) -> float:
-        """Mean seconds per batch spent waiting for data."""
-        return self.data_seconds / max(self.steps, 1)
+        """Mean seconds per batch spent waiting for data; only where there were batches."""
+        return self.data_seconds / self.steps

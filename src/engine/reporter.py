@@ -2,7 +2,10 @@
 
 import datetime
 import logging
+import math
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from src.engine.feed import Outcome
 from src.engine.history import History
@@ -11,6 +14,23 @@ from src.engine.progress import ProgressBar, StepClock
 logger = logging.getLogger("ocrnet")
 
 _BAR_LINE = {"bar": True}  # left out on a terminal, where the progress bar shows the same
+
+
+def log_recipe(config: Any, world: int, first_rate: float) -> None:
+    """Say what decides a run's updates and savings.
+
+    Args:
+        config: the complete configuration.
+        world: number of ranks.
+        first_rate: learning rate of the first step to come.
+    """
+    accumulated = config.train.accumulate_steps
+    counts = config.batchsize, world, accumulated, config.batchsize * world * accumulated
+    logger.info("batch: %d per device x %d ranks x %d accumulated = %d pictures per update", *counts)
+    logger.info("lr: %g, at the first step %g", config.lr, first_rate)
+    each = f"every {config.save_state_steps} steps and " if config.save_state_steps else ""
+    logger.info("last.state and last.ckpt: %safter every epoch", each)
+    logger.info("the first step takes longer: it compiles the network")
 
 
 class Reporter:
@@ -23,12 +43,23 @@ class Reporter:
         end_epoch: epochs of the run.
         pictures_per_step: over all ranks.
         log_interval: steps between two records.
+        is_evaluated: the evaluation after `first_step` is done.
     """
 
-    def __init__(self, folder: Path, first_step: int, epoch_steps: int, end_epoch: int, pictures_per_step: int, log_interval: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first_step: int,
+        *,
+        epoch_steps: int,
+        end_epoch: int,
+        pictures_per_step: int,
+        log_interval: int,
+        is_evaluated: bool = True,
+    ) -> None:
         self._epoch_steps, self._end_epoch = epoch_steps, end_epoch
         self._pictures_per_step, self._log_interval = pictures_per_step, log_interval
-        self._history = History(folder, first_step)
+        self._history = History(folder, first_step, is_evaluated)
         self._bar = ProgressBar(first_step, end_epoch * epoch_steps)
         self._clock = StepClock()
         self._is_compiling = True
@@ -48,24 +79,36 @@ class Reporter:
         speed = self._pictures_per_step / clock.step_seconds
         values = {"loss": f"{outcome.loss:.4f}", "lr": f"{lr:.2e}", "img/s": f"{speed:.1f}", "data": f"{clock.data_per_step * 1e3:.0f}ms"}
         self._bar.update(outcome.steps, f"{epoch}/{self._end_epoch}", **values)
-        if in_epoch % self._log_interval < outcome.steps or in_epoch == self._epoch_steps:
+        if in_epoch % self._log_interval == 0 or in_epoch == self._epoch_steps:
             logger.info("epoch: %d step: %d, loss is %s", epoch, in_epoch, outcome.loss, extra=_BAR_LINE)
             times = {"step_ms": clock.step_seconds * 1e3, "data_ms": clock.data_per_step * 1e3, "images_per_second": speed}
             times = {name: round(value, 3) for name, value in times.items()}
-            self._history.add("train", step, epoch=epoch, loss=outcome.loss, lr=lr, skipped_updates=skipped, **times)
+            loss = outcome.loss if math.isfinite(outcome.loss) else None  # JSON has no nan
+            self._history.add("train", step, epoch=epoch, loss=loss, lr=lr, skipped_updates=skipped, **times)
         if self._is_compiling:  # the first steps compile the network; speed and time left are about the others
             self._is_compiling = False
             self._clock = StepClock()
 
     def epoch(self, epoch: int, skipped: int, loss_scale: float) -> None:
         """Report the end of an epoch, counted from 1."""
+        if self._clock.steps:
+            self._epoch_time(epoch)
+        if skipped:
+            logger.warning("%d updates skipped so far because gradients overflowed (loss scale %g)", skipped, loss_scale)
+
+    def _epoch_time(self, epoch: int) -> None:
         clock = self._clock
-        logger.info("epoch time: %.3f ms, per step time: %.3f ms", clock.seconds * 1e3, clock.step_seconds * 1e3, extra=_BAR_LINE)
+        # The epoch in which the network is compiled, or into which a run resumes, is measured in part.
+        part = "" if clock.steps == self._epoch_steps else f" ({clock.steps} of {self._epoch_steps} steps measured)"
+        times = clock.seconds * 1e3, clock.step_seconds * 1e3
+        logger.info("epoch time: %.3f ms, per step time: %.3f ms%s", *times, part, extra=_BAR_LINE)
         left = datetime.timedelta(seconds=round((self._end_epoch - epoch) * self._epoch_steps * clock.step_seconds))
         data = clock.data_per_step * 1e3
         logger.info("epoch %d/%d: %.1f ms of a step spent waiting for data, %s left", epoch, self._end_epoch, data, left, extra=_BAR_LINE)
-        if skipped:
-            logger.warning("%d updates skipped so far because gradients overflowed (loss scale %g)", skipped, loss_scale)
+
+    def untimed(self) -> AbstractContextManager[None]:
+        """Return a block whose time, for saving, does not count as training time."""
+        return self._clock.paused()
 
     def evaluation(self, step: int, epoch: int, miou: float, seconds: float) -> None:
         """Record an evaluation."""

@@ -2,7 +2,9 @@
 
 import logging
 import math
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +12,18 @@ import numpy as np
 
 from src.checkpoint.run_folder import STATE_FILE
 from src.checkpoint.state import Progress, load_state
-from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
 from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
-from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset
-from src.engine.feed import Outcome, host_steps, sink_steps
-from src.engine.optimizer import build_optimizer
-from src.engine.precision import apply_amp
-from src.engine.reporter import Reporter
+from src.engine.assembly import build_train_network, build_train_step
+from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset, is_evaluation_due, last_good_files
+from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
+from src.engine.guard import Guard
+from src.engine.reporter import Reporter, log_recipe
 from src.engine.schedule import learning_rates
 from src.engine.shared_memory import check_shared_memory
-from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
-from src.losses.segmentation import build_loss
-from src.models.builder import build_network
-from src.runtime.device import Runtime, choose_norm
-from src.runtime.entry import WorkError
+from src.runtime.device import Runtime
+from src.runtime.stopping import Stopped, StopSignals
 
 logger = logging.getLogger("ocrnet")
 
@@ -55,26 +53,14 @@ class Trainer:
         self.dataset = checked_dataset(config, "train", runtime.group)
         val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
-        self.network = self._build_network(resume)
+        self.network = build_train_network(config, runtime, resume)
         total_steps = config.total_epoch * self.epoch_steps
         self.rates = learning_rates(config, max(1, total_steps // config.train.accumulate_steps))
-        self.train_step = self._build_train_step()
+        self.train_step = build_train_step(config, self.network, self.rates, self.dataset.info.class_weights, runtime.group.size)
         self.progress = self._start(resume)
+        self._skipped = int(self.train_step.skipped_updates.asnumpy())
         self.keeper = CheckpointKeeper(config, folder, on_saved)
         self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
-
-    def _build_network(self, resume: bool) -> Any:
-        config, group = self.config, self.runtime.group
-        norm = choose_norm(self.runtime, config.train.sync_bn)
-        network = build_network(config, norm=norm, dropout_seed=config.seed * group.size + group.rank)
-        if config.checkpoint_path and not resume:
-            load_weights(network, Path(config.checkpoint_path), complete=False)
-        return apply_amp(network, self.runtime.amp_level)
-
-    def _build_train_step(self) -> TrainStep:
-        network_with_loss = NetworkWithLoss(self.network, build_loss(self.config, self.dataset.info.class_weights))
-        optimizer = build_optimizer(self.network, self.rates, self.config.train)
-        return TrainStep(network_with_loss, optimizer, StepOptions.from_config(self.config), self.runtime.group.size)
 
     def _start(self, resume: bool) -> Progress:
         config = self.config
@@ -87,10 +73,10 @@ class Trainer:
         if resume:
             progress = load_state(self.train_step.state(), layout, self.folder / STATE_FILE)
         else:
-            progress = Progress(step=config.begin_epoch * self.epoch_steps, layout=layout)
+            progress = Progress(step=config.begin_epoch * self.epoch_steps, layout=layout, evaluated_epoch=config.begin_epoch)
             global_step = self.train_step.optimizer.global_step
             global_step.set_data(global_step + progress.step // config.train.accumulate_steps)
-        if progress.step >= self._last_step:
+        if progress.step >= self._last_step and not self._is_evaluation_missing(progress):
             hint = (
                 f"give a larger --end_epoch, up to {config.total_epoch}, to go on"
                 if last_epoch(config) < config.total_epoch
@@ -103,6 +89,11 @@ class Trainer:
     def _last_step(self) -> int:
         return last_epoch(self.config) * self.epoch_steps
 
+    def _is_evaluation_missing(self, progress: Progress) -> bool:
+        """Whether the run died after an epoch's end, with its state written, and before the epoch's evaluation was done."""
+        epoch, step = divmod(progress.step, self.epoch_steps)
+        return step == 0 and progress.evaluated_epoch < epoch and is_evaluation_due(self.config, epoch)
+
     def run(self) -> Progress:
         """Train from where progress stands to the end of epoch `end_epoch`.
 
@@ -110,62 +101,111 @@ class Trainer:
             Where training stands at the end.
 
         Raises:
+            Stopped: on SIGTERM or SIGINT; from the first step on only when the step has ended and its state is written.
             WorkError: if the loss is no longer finite.
         """
-        reporter = self._build_reporter() if self.runtime.group.is_main else None
-        self.train_step.set_train()
-        try:
-            for outcome in self._steps():
-                self._after_steps(outcome, reporter)
-                if self.progress.step % self.epoch_steps == 0:
-                    self._after_epoch(self.progress.step // self.epoch_steps, reporter)
-        finally:
-            if reporter:
-                reporter.close()
+        with StopSignals() as signals:
+            self.guard = Guard(self.runtime.group, signals, self.config.train.max_nonfinite_losses)
+            reporter = self._build_reporter() if self.runtime.group.is_main else None
+            try:
+                self._run(signals, reporter)
+            finally:
+                if reporter:
+                    reporter.close()
         return self.progress
 
+    def _run(self, signals: StopSignals, reporter: Reporter | None) -> None:
+        if self._is_evaluation_missing(self.progress):
+            signals.patient = True
+            self._evaluate(self.progress.step // self.epoch_steps, reporter)
+        if self.progress.step == self._last_step:
+            return
+        # Nothing is lost in the first step, which compiles the network for minutes: a signal ends it at once, or as soon as it can.
+        signals.patient = False
+        if signals.requested:
+            raise Stopped(signals.requested)
+        self.train_step.set_train()
+        for outcome in self._steps():
+            signals.patient = True
+            self._after_steps(outcome, reporter)
+
     def _build_reporter(self) -> Reporter:
-        config, end_epoch = self.config, last_epoch(self.config)
-        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, end_epoch)
-        logger.info("the first step takes longer: it compiles the network")
-        pictures_per_step = config.batchsize * self.runtime.group.size
-        return Reporter(self.folder, self.progress.step, self.epoch_steps, end_epoch, pictures_per_step, config.log_interval)
+        config, group = self.config, self.runtime.group
+        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, last_epoch(config))
+        log_recipe(config, group.size, self.rates[min(self._num_updates(), len(self.rates) - 1)])
+        return Reporter(
+            self.folder,
+            self.progress.step,
+            epoch_steps=self.epoch_steps,
+            end_epoch=last_epoch(config),
+            pictures_per_step=config.batchsize * group.size,
+            log_interval=config.log_interval,
+            is_evaluated=not self._is_evaluation_missing(self.progress),
+        )
 
     def _steps(self) -> Iterator[Outcome]:
-        config, group, first = self.config, self.runtime.group, self.progress.step
-        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=self._last_step)
-        if self.runtime.sink_mode:
-            return sink_steps(self.train_step, loader, self.epoch_steps, config.log_interval)
-        return host_steps(self.train_step, loader)
+        config, group, first, last = self.config, self.runtime.group, self.progress.step, self._last_step
+        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=last)
+        if not self.runtime.sink_mode:
+            return host_steps(self.train_step, loader)
+        sizes = bundle_sizes(
+            first, last, epoch_steps=self.epoch_steps, log_interval=config.log_interval, save_steps=config.save_state_steps
+        )
+        return sink_steps(self.train_step, loader, sizes)
 
     def _after_steps(self, outcome: Outcome, reporter: Reporter | None) -> None:
+        skipped_before, self._skipped = self._skipped, int(self.train_step.skipped_updates.asnumpy())
         self.progress.step += outcome.steps
-        update = int(self.train_step.optimizer.global_step.asnumpy()[0])
-        lr = float(self.rates[max(update - 1, 0)])
-        if not math.isfinite(outcome.loss):
-            epoch, step = divmod(self.progress.step - 1, self.epoch_steps)
-            raise WorkError(
-                f"the loss is {outcome.loss} at epoch {epoch + 1} step {step + 1} (lr {lr:.3g}); lower --lr or lengthen "
-                f"train.warmup_steps; last good state: {self._last_good_state()}"
-            )
+        stop, is_finite = self.guard.after_step(outcome.loss)
+        lr = float(self.rates[max(self._num_updates() - 1, 0)])
+        if not is_finite:
+            self._check_losses(outcome.loss, lr, self._skipped > skipped_before)
         if reporter:
-            reporter.steps(self.progress.step, outcome, lr, self._skipped())
+            reporter.steps(self.progress.step, outcome, lr, self._skipped)
+        epoch, in_epoch = divmod(self.progress.step, self.epoch_steps)
+        every = self.config.save_state_steps
+        if is_finite and (stop or in_epoch == 0 or (every and self.progress.step % every == 0)):
+            self._save(epoch if in_epoch == 0 else None, reporter)
+        if in_epoch == 0:
+            self._after_epoch(epoch, is_finite, reporter)
+        if stop and self.progress.step < self._last_step:
+            self._stop(stop, is_finite)
 
-    def _skipped(self) -> int:
-        return int(self.train_step.skipped_updates.asnumpy())
+    def _stop(self, number: int, is_saved: bool) -> None:
+        kept = "" if is_saved else f", whose loss is not finite and which was not saved; {last_good_files(self.folder)}"
+        line = f"stopped by {signal.Signals(number).name} at {self._place()}{kept}; continue with --resume {self.folder}"
+        logger.info("%s", line, extra={"bar": True})  # for train.log; a terminal shows it as the process's last line
+        self.guard.wait_for_all()
+        raise Stopped(number, line)
 
-    def _last_good_state(self) -> str:
-        path = self.folder / STATE_FILE
-        return str(path) if path.is_file() else "none yet"
+    def _check_losses(self, loss: float, lr: float, was_skipped: bool) -> None:
+        loss_is = f"the loss is {loss}" if not math.isfinite(loss) else "the loss of another rank is not finite"
+        self.guard.check_row(
+            f"{loss_is} at {self._place()} (lr {lr:.3g})",
+            f"lower --lr or lengthen train.warmup_steps; {last_good_files(self.folder)}",
+            was_skipped,
+            is_last=self.progress.step == self._last_step,
+        )
 
-    def _after_epoch(self, epoch: int, reporter: Reporter | None) -> None:
+    def _place(self) -> str:
+        epoch, step = divmod(self.progress.step - 1, self.epoch_steps)
+        return f"epoch {epoch + 1} step {step + 1}"
+
+    def _num_updates(self) -> int:
+        return int(self.train_step.optimizer.global_step.asnumpy()[0])
+
+    def _save(self, epoch: int | None, reporter: Reporter | None) -> None:
+        """Save the state and, where `epoch` is given, what its end leaves."""
+        with reporter.untimed() if reporter else nullcontext():
+            self.runtime.group.average_buffers(self.network)
+            if reporter:
+                self.keeper.save(self.network, self.train_step, self.progress, epoch)
+
+    def _after_epoch(self, epoch: int, is_saved: bool, reporter: Reporter | None) -> None:
         if reporter:
-            reporter.epoch(epoch, self._skipped(), float(self.train_step.loss_scale.asnumpy()))
-        self.runtime.group.average_buffers(self.network)
-        if reporter:
-            self.keeper.save_epoch(self.network, epoch)
-            self.keeper.save_last(self.network, self.train_step, self.progress)
-        if self.evaluator and self.evaluator.is_due(epoch):
+            reporter.epoch(epoch, self._skipped, float(self.train_step.loss_scale.asnumpy()))
+        # Weights that were not saved are not evaluated either: a run that resumes would not come to the same best.ckpt.
+        if is_saved and is_evaluation_due(self.config, epoch):
             self._evaluate(epoch, reporter)
         if reporter:
             reporter.draw()
@@ -173,13 +213,18 @@ class Trainer:
 
     def _evaluate(self, epoch: int, reporter: Reporter | None) -> None:
         assert self.evaluator is not None
-        result = self.evaluator.run()
+        try:
+            result = self.evaluator.run(self.guard)
+        except Stopped as stop:
+            name = signal.Signals(stop.number).name
+            line = f"stopped by {name} in the evaluation after epoch {epoch}; continue with --resume {self.folder}"
+            raise Stopped(stop.number, line) from None
         miou = float(np.nan_to_num(result.scores.miou))  # nan: no label has any class
         if reporter:
             reporter.evaluation(self.progress.step, epoch, miou, result.seconds)
-        if miou > self.progress.best_miou:
+        is_best = miou > self.progress.best_miou
+        if is_best:
             self.progress.best_miou, self.progress.best_epoch = miou, epoch
-            if reporter:
-                self.keeper.save_best(self.network)
-                # Again, with the best mIoU: the state was saved before, so that a failing evaluation loses no epoch.
-                self.keeper.save_last(self.network, self.train_step, self.progress)
+        self.progress.evaluated_epoch = epoch
+        if reporter:
+            self.keeper.save_evaluated(self.network, self.train_step, self.progress, is_best)

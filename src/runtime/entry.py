@@ -3,7 +3,6 @@
 import argparse
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from src.config.checking import nearest
 from src.config.errors import UserError
 from src.config.loading import preset_names
 from src.config.schema import SCHEMA, Key
+from src.runtime.stopping import Stopped, StopSignals
 
 EXIT_FAILED = 1
 EXIT_USER = 2
@@ -82,27 +82,22 @@ def split_arguments(arguments: argparse.Namespace) -> tuple[dict[str, Any], list
     return given, arguments.words
 
 
-def restore_interrupt() -> None:
-    """Make Ctrl-C and SIGTERM a KeyboardInterrupt again.
-
-    MindSpore 2.8 turns SIGINT into SIGTERM while a graph runs and while data is read, which would end the process without a word.
-    """
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
-
-
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """Call an entry script's main; turn what a user can mend into one line on stderr and status 2, failed work into status 1."""
+    """Call an entry script's main; turn what a user can mend into one line on stderr and status 2, failed work into status 1.
+
+    SIGTERM and SIGINT end it with one line too, and with status 143 and 130.
+    """
     try:
-        return main(argv)
+        with StopSignals():
+            return main(argv)
     except (UserError, OSError) as error:  # OSError: a disk that is full or read-only, a file that vanished
         return _complain(error, EXIT_USER)
     except WorkError as error:
         return _complain(error, EXIT_FAILED)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interruption:
+        stop = interruption if isinstance(interruption, Stopped) else Stopped(signal.SIGINT)
+        print(stop, file=sys.stderr)
+        return stop.status
 
 
 def _complain(error: BaseException, status: int) -> int:

@@ -1,6 +1,8 @@
 """Training runs of a tiny network: what they leave, resuming bit for bit, wrong inputs."""
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -41,8 +43,8 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     finished, killed = folder / "whole", folder / "killed"
     after_epoch = Trainer._after_epoch
 
-    def copy_after_the_second(self: Trainer, epoch: int, reporter: Reporter | None) -> None:
-        after_epoch(self, epoch, reporter)
+    def copy_after_the_second(self: Trainer, epoch: int, is_saved: bool, reporter: Reporter | None) -> None:
+        after_epoch(self, epoch, is_saved, reporter)
         if epoch == 2:
             shutil.copytree(finished, killed)
 
@@ -162,20 +164,24 @@ def test_a_truncated_picture_is_found_before_training(data: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_ctrl_c_is_said_and_leaves_a_state_to_resume(data: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_step_and_leaves_a_state_to_resume(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    words = ("total_epoch=1000", "workers=2", "eval_callback=False")  # compiled: that is when MindSpore changes the signal
+    words = ("total_epoch=1000", "workers=2", "eval_callback=False")  # compiled: that is when MindSpore makes SIGTERM of SIGINT
     command = [sys.executable, "train.py", *arguments(data, output, *words)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=Path(train.__file__).parent)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=Path(train.__file__).parent, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not (output / "last.state").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the data workers get it too
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
-    assert stderr.strip() == "interrupted"
+    name = {130: "SIGINT", 143: "SIGTERM"}.get(process.returncode, "neither")
+    found = re.fullmatch(rf"stopped by {name} at epoch (\d+) step (\d+); continue with --resume {output}", stderr.strip())
+    assert found, stderr
     assert not list(output.rglob(".*")), "half-written files are left"
-    np.load(output / "last.state").close()
+    with np.load(output / "last.state") as state:  # 5 pictures, batches of 2: 2 steps per epoch
+        assert json.loads(state["__progress__"].tobytes())["step"] == (int(found[1]) - 1) * 2 + int(found[2])
 
 
 def test_a_run_is_not_overwritten(data: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
