@@ -3,6 +3,7 @@
 
     python train.py --config demo --data_path DATA --output_path OUT
     python train.py --resume OUT
+    python train.py --resume auto --config demo --data_path DATA --output_path OUT
     python train.py --config NAME --modelarts True --data_url obs://BUCKET/DATA --train_url obs://BUCKET/OUT
 
 Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, best.ckpt, last.ckpt and last.state into the output directory.
@@ -19,7 +20,7 @@ from src.config.facts import report_facts
 from src.config.loading import DEFAULT_PRESET
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
-from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job
+from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job, run_to_continue
 
 FLAGS = {
     "paths": ("data_path", "output_path", "checkpoint_path"),
@@ -33,21 +34,42 @@ DEFAULT = f"that of the file beside --checkpoint_path, or else {DEFAULT_PRESET}"
 NOT_WITH_RESUME = ("config", "output_path", "checkpoint_path", "checkpoint_url", "begin_epoch")
 
 
-def check_resume_flags(arguments: argparse.Namespace) -> None:
-    """Refuse flags that --resume would have to ignore."""
+RESUME_HELP = "continue the run in this folder exactly where it stopped; auto: that of --output_path if there is one, else start it"
+AUTO = "auto"  # for --resume: where there is a run, else a new one
+
+
+def settle_resume(arguments: argparse.Namespace) -> None:
+    """Refuse flags that --resume would have to ignore; put the folder to continue, or None, in the place of --resume auto.
+
+    Raises:
+        UserError: if flags do not go together.
+    """
+    is_auto = arguments.resume == AUTO
+    if is_auto:
+        arguments.resume = run_to_continue(arguments)
     given = [name for name in NOT_WITH_RESUME if getattr(arguments, name, None) is not None]
-    if given:
+    if arguments.resume is None or not given:
+        return
+    if not is_auto:
         raise UserError(f"--{given[0]} cannot be combined with --resume, which continues the run as it is in its folder")
+    print(f"going on with the run in {arguments.resume}; left to it: {', '.join(given)}", flush=True)
+    for name in given:
+        vars(arguments).pop(name)
+    arguments.config = None
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = build_parser("Train a network; --config names the recipe.", FLAGS, DEFAULT)
+    parser.add_argument("--resume", default=None, metavar="OUT|auto", help=RESUME_HELP)
+    add_modelarts_flags(parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, fetch what a ModelArts job names by urls, train; return the exit status."""
-    parser = build_parser("Train a network; --config names the recipe.", FLAGS, DEFAULT)
-    parser.add_argument("--resume", default=None, metavar="OUT", help="continue the run in this folder exactly where it stopped")
-    add_modelarts_flags(parser)
-    arguments = parser.parse_args(argv)
-    if arguments.resume is not None:
-        check_resume_flags(arguments)
+    arguments = make_parser().parse_args(argv)
+    settle_resume(arguments)
     flags, words = split_arguments(arguments)
     with open_job(arguments, flags) as job:
         return train(job, arguments.config, words)

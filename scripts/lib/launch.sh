@@ -144,15 +144,11 @@ train() {
   local output flags=()
   output="$(absolute "${given[TRAIN_OUTPUT_PATH]}")"
   [ ! -e "$output" ] || [ -d "$output" ] || fail "TRAIN_OUTPUT_PATH $output: this is no folder"
-  if [ "${RESUME:-0}" = 1 ] && [ -f "$output/last.state" ]; then
-    say "going on with the run in $output"
-    flags=(--resume "$output" "${device[@]}" --data_path "${given[DATASET_PATH]}")
-  else
-    flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --output_path "$output")
-    [ -z "${CONFIG:-}" ] || flags+=(--config "$CONFIG")
-    is_none "${given[CHECKPOINT_PATH]}" || flags+=(--checkpoint_path "${given[CHECKPOINT_PATH]}")
-    [ -z "${given[BEGIN_EPOCH]:-}" ] || flags+=(--begin_epoch "${given[BEGIN_EPOCH]}")
-  fi
+  flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --output_path "$output")
+  [ -z "${CONFIG:-}" ] || flags+=(--config "$CONFIG")
+  is_none "${given[CHECKPOINT_PATH]}" || flags+=(--checkpoint_path "${given[CHECKPOINT_PATH]}")
+  [ -z "${given[BEGIN_EPOCH]:-}" ] || flags+=(--begin_epoch "${given[BEGIN_EPOCH]}")
+  [ "${RESUME:-0}" = 0 ] || flags+=(--resume auto)
   [ -z "${given[EVAL_CALLBACK]:-}" ] || flags+=(--eval_callback "${given[EVAL_CALLBACK]}")
   start "$output/logs/train" "$python" "$ROOT/train.py" "${flags[@]}" "${words[@]}"
 }

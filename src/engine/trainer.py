@@ -83,7 +83,13 @@ class Trainer:
                 else "it is complete"
             )
             raise UserError(f"{self.folder}: training already reached epoch {last_epoch(config)}; {hint}")
+        self._check_same_start(progress.step)
         return progress
+
+    def _check_same_start(self, step: int) -> None:
+        group = self.runtime.group
+        if int(group.sum_int64(np.array([step]))[0]) != step * group.size:
+            raise UserError(f"{self.folder}: ranks would start at different steps (this one at {step}); all hosts must see the same folder")
 
     @property
     def _last_step(self) -> int:

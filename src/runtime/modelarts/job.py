@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.checkpoint.run_folder import STATE_FILE
 from src.config.errors import UserError
 from src.runtime.entry import WorkError, parse_boolean
 from src.runtime.modelarts.inputs import OUTPUT, Inputs, check_cache
 from src.runtime.modelarts.node_copy import copied_once
 from src.runtime.modelarts.results import LocalTarget, Results, Stamp, Target, list_files, logger
+from src.runtime.moxing_adapter import ObjectStorage, is_remote
 
 DEFAULT_CACHE = "/cache/ocrnet"
 # The flag that a url stands for.
@@ -26,6 +28,23 @@ def add_modelarts_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--train_url", metavar="URL", help="where results are sent; for --output_path")
     group.add_argument("--checkpoint_url", metavar="URL", help="weights: a .ckpt file or a folder with some; for --checkpoint_path")
     group.add_argument("--cache_path", metavar="DIR", help=f"folder on the node's disk for copies; default: {DEFAULT_CACHE}")
+
+
+def run_to_continue(arguments: argparse.Namespace) -> str | None:
+    """Return where a run lies that can be continued: --output_path or, on ModelArts, --train_url; None where there is none yet.
+
+    Raises:
+        UserError: if neither is given, or object storage is asked for where there is no `moxing`.
+    """
+    on_modelarts = getattr(arguments, "modelarts", False)
+    flag = "train_url" if on_modelarts else "output_path"
+    folder = getattr(arguments, flag, None)
+    if folder is None:
+        raise UserError(f"--resume auto looks for a run in --{flag}: give it, or name the run, --resume OUT")
+    folder = folder.rstrip("/") or folder
+    state = f"{folder}/{STATE_FILE}"
+    is_there = ObjectStorage().exists(state) if on_modelarts and is_remote(folder, flag) else Path(state).is_file()
+    return folder if is_there else None
 
 
 @dataclass

@@ -12,10 +12,10 @@ import eval as eval_script
 import train
 from src.config import UserError
 from src.engine import evaluate_weights, evaluator
-from src.runtime.entry import WorkError, build_parser, run, split_arguments
+from src.runtime.entry import WorkError, run, split_arguments
 from src.runtime.modelarts import results
 from src.runtime.modelarts.inputs import choose_weights
-from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job
+from src.runtime.modelarts.job import Job, open_job
 from src.runtime.modelarts.results import list_files
 from tests.runtime.modelarts.test_archive import make_tar, make_zip
 from tests.runtime.standin import Storage, forget_moxing, open_storage
@@ -34,10 +34,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def parse(cache: Path, *words: str) -> argparse.Namespace:
-    parser = build_parser("x", train.FLAGS, "demo")
-    parser.add_argument("--resume", default=None)
-    add_modelarts_flags(parser)
-    return parser.parse_args(["--modelarts", "True", "--cache_path", str(cache), *words])
+    return train.make_parser().parse_args(["--modelarts", "True", "--cache_path", str(cache), *words])
 
 
 def job(cache: Path, *words: str, only: tuple[str, ...] = ()) -> AbstractContextManager[Job]:
@@ -48,6 +45,33 @@ def job(cache: Path, *words: str, only: tuple[str, ...] = ()) -> AbstractContext
 def flags(cache: Path, *words: str) -> dict[str, str]:
     with job(cache, *words) as opened:
         return opened.flags
+
+
+def test_resume_auto_goes_on_where_results_lie_and_starts_where_none_do(storage: Storage, cache: Path) -> None:
+    words = ["--resume", "auto", "--config", "demo", "--train_url", "obs://b/out/", "--checkpoint_url", "obs://b/w.ckpt"]
+    before = parse(cache, *words)
+    train.settle_resume(before)
+    assert (before.resume, before.config, before.checkpoint_url) == (None, "demo", "obs://b/w.ckpt")
+    storage.write("b/out/last.state")
+    after = parse(cache, *words)
+    train.settle_resume(after)
+    assert (after.resume, after.config, hasattr(after, "checkpoint_url")) == ("obs://b/out", None, False)
+
+
+def test_resume_auto_in_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = train.make_parser()
+    words = ["--resume", "auto", "--output_path", str(tmp_path), "--begin_epoch", "2", "--lr", "0.1"]
+    arguments = parser.parse_args(words)
+    train.settle_resume(arguments)
+    assert (arguments.resume, arguments.begin_epoch) == (None, 2)
+    (tmp_path / "last.state").touch()
+    arguments = parser.parse_args(words)
+    train.settle_resume(arguments)
+    assert arguments.resume == str(tmp_path)
+    assert split_arguments(arguments)[0] == {"lr": 0.1}
+    assert "left to it: output_path, begin_epoch" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--resume auto looks for a run in --output_path"):
+        train.settle_resume(parser.parse_args(["--resume", "auto"]))
 
 
 def test_without_the_flag_nothing_changes() -> None:
