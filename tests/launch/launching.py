@@ -43,9 +43,10 @@ sys.exit(max([rank.wait() for rank in ranks]))
 # As `python -m src.launch`, less patient.
 _LAUNCHER = """
 import sys
-from src.launch import __main__ as launch, supervisor
+from src.launch import __main__ as launch, rank_log, supervisor
 from src.runtime import entry
 supervisor.FAILURE_GRACE, supervisor.STARTER_GRACE, supervisor.POLL_SECONDS = 0.5, 0.5, 0.05
+rank_log.PATIENCE = 0.5
 sys.exit(entry.run(launch.main))
 """
 
