@@ -9,7 +9,7 @@ The status is 0 whatever became of COMMAND: msrun and mpirun would kill the othe
 Environment:
     MS_ROLE: MS_SCHED makes this process COMMAND itself: msrun's scheduler, which is no rank.
     OMPI_COMM_WORLD_RANK, RANK_ID, DEVICE_ID: the rank's number, the first of these that is set (DEVICE_ID from msrun alone); else 0.
-    OCRNET_LAUNCHER_PID: the launcher; where it is gone already, nothing is started.
+    OCRNET_LAUNCHER_PID: the launcher (default: this process's parent); where it is gone already, nothing is started.
     STOP_TIMEOUT: seconds that a rank may take to save and end (default: 120).
 """
 
