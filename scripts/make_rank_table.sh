@@ -29,6 +29,6 @@ case "${1:-}" in
     [ -z "${DEVICE_IPS:-}" ] || command+=(--device_ips "$DEVICE_IPS")
     ;;
 esac
-command=("$(find_python)" -m src.launch.rank_table "${command[@]}")
+command=("$(find_python)" -m src.launch.make_rank_table "${command[@]}")
 say "starting:$(printf ' %q' "${command[@]}")"
 PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 exec "${command[@]}"

@@ -6,7 +6,8 @@
     python -m src.launch --log_dir DIR --mpirun 2 -- python train.py ...
 
 Writes into DIR: rank_N.log (what rank N printed; the lowest rank's is shown live), rank_N.exit (how it ended), launcher.log (msrun or
-mpirun). Logs of an earlier launch stay, as rank_N.log.1 and so on.
+mpirun), and of msrun: scheduler.log (says why a group cannot form), worker_N.log (what rank.py printed itself: nothing, as a rule). Logs of
+an earlier launch stay, as rank_N.log.1 and so on.
 
 Status: that of the first rank that failed (1 where a signal killed it); 2 for a mistake in the call; 143, 130 or 129 after SIGTERM, SIGINT
 or SIGHUP, which the ranks get as SIGTERM; 0 when all ranks ended well.
@@ -17,7 +18,8 @@ Environment:
     STOP_TIMEOUT: seconds that ranks may take to save and end after SIGTERM (default: 120).
     SERVER_ID: name of this host in the rank table (default: found by its addresses).
     MS_NODE_TIMEOUT: read by MindSpore: seconds without a heartbeat after which a rank counts as dead (MindSpore's default: 30).
-    MPIRUN_OPTIONS, MSRUN_OPTIONS: more options for mpirun and msrun, separated as in a shell.
+    MPIRUN_OPTIONS, MSRUN_OPTIONS: more options for mpirun and msrun, separated as in a shell; none that name hosts for mpirun, which is
+        for this host alone, and gets `--bind-to none` before them.
 
 Set for the ranks by --rank_table: RANK_ID, DEVICE_ID, RANK_SIZE, RANK_TABLE_FILE. What belongs to another group is taken out of the
 environment (GROUP_VARIABLES in starting.py).
@@ -33,9 +35,9 @@ from pathlib import Path
 
 from src.config.errors import UserError
 from src.launch.rank import DEFAULT_STOP_TIMEOUT
-from src.launch.rank_record import RankRecord, set_log_aside
-from src.launch.starting import make_plan
-from src.launch.supervisor import Plan, Supervisor
+from src.launch.rank_record import RankRecord, lock, set_log_aside
+from src.launch.starting import Plan, make_plan
+from src.launch.supervisor import Supervisor
 from src.runtime.entry import OneLineParser, run
 
 
@@ -52,10 +54,10 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--single", action="store_true", help="one process, no process group")
     how.add_argument("--rank_table", metavar="FILE", type=Path, help="a process for each device of this host in an HCCL rank table")
     how.add_argument("--msrun", metavar="N", type=positive, help="N processes on this host, by MindSpore's msrun")
-    how.add_argument("--mpirun", metavar="N", type=positive, help="N processes, by OpenMPI")
+    how.add_argument("--mpirun", metavar="N", type=positive, help="N processes on this host, by OpenMPI")
     hosts = parser.add_argument_group("--msrun on several hosts")
     hosts.add_argument("--worker_num", metavar="W", type=positive, help="processes on all hosts together, N on each (default: N)")
-    hosts.add_argument("--master_addr", default="127.0.0.1", metavar="IP", help="the host of node rank 0 (default: %(default)s)")
+    hosts.add_argument("--master_addr", metavar="IP", help="the host of node rank 0 (default: 127.0.0.1)")
     hosts.add_argument("--master_port", metavar="P", type=port, help="a port that is free there (default, on one host: any)")
     hosts.add_argument("--node_rank", metavar="R", type=int, help="number of this host, from 0")
     return parser
@@ -98,11 +100,9 @@ def folder_of_logs(folder: Path, plan: Plan) -> Iterator[Path]:
     """
     mark = f"_{plan.node}" if plan.node else ""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f".launch{mark}", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another launch works in {folder}; wait for it, or choose another folder") from error
+    with open(folder / f".launch{mark}", "a") as stream:
+        if not lock(stream, fcntl.LOCK_EX):
+            raise UserError(f"another launch works in {folder}; wait for it, or choose another folder")
         earlier = () if plan.node else [int(path.stem[5:]) for path in folder.glob("rank_*.*") if path.stem[5:].isdecimal()]
         records = [RankRecord(folder, rank) for rank in {*plan.ranks, *earlier}]
         for record in records:
@@ -113,7 +113,10 @@ def folder_of_logs(folder: Path, plan: Plan) -> Iterator[Path]:
         for record in records:
             record.set_aside()
         starter_log = folder / f"launcher{mark}.log"
-        set_log_aside(starter_log)
+        # Of msrun's own, which it overwrites, the scheduler's stands where rank 0 does.
+        own = ["scheduler"] * (0 in plan.ranks) + [f"worker_{rank}" for rank in plan.ranks]
+        for log in (starter_log, *(folder / f"{name}.log" for name in own)):
+            set_log_aside(log)
         yield starter_log
 
 

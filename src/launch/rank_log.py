@@ -8,6 +8,7 @@ from pathlib import Path
 TAIL_LINES = 20
 _TAIL_BYTES, _LINE_CHARACTERS = 1 << 16, 1000
 _PIECE = 4096  # bytes; a pipe that is ready takes this many without waiting
+PATIENCE = 5.0  # seconds that a reader may stand still at the end, as `less` and Ctrl-S make one do
 
 
 class LiveLog:
@@ -23,16 +24,16 @@ class LiveLog:
         """Copy what is new.
 
         Args:
-            to_the_end: wait for a slow reader of stdout; else what it does not take at once is left for the next call, so that the ranks
-                are looked after meanwhile.
+            to_the_end: wait for a slow reader of stdout, as long as it moves; else what it does not take at once is left for the next
+                call, so that the ranks are looked after meanwhile.
         """
         while self._open and (self._left or self._read()):
-            if not to_the_end and not select.select([], [1], [], 0)[1]:
-                return
             try:
-                self._left = self._left[os.write(1, self._left) :]
+                self._left = write(1, self._left, wait=to_the_end)
             except OSError:  # nobody reads any more, as after `| head`: the work goes on
                 self._open = False
+            if self._left:
+                return
 
     def has_shown(self, path: Path) -> bool:
         """Return whether the end of this log stands where stderr goes too: on one terminal, or in one file."""
@@ -46,6 +47,13 @@ class LiveLog:
                 return False
         self._left = os.read(self._source, _PIECE)
         return bool(self._left)
+
+
+def write(descriptor: int, left: bytes, wait: bool = True) -> bytes:
+    """Write to a pipe or terminal until its reader stands still, with `wait` for PATIENCE seconds; return what it left."""
+    while left and select.select([], [descriptor], [], PATIENCE * wait)[1]:
+        left = left[os.write(descriptor, left[:_PIECE]) :]
+    return left
 
 
 def last_lines(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What a rank leaves in the log folder: its log, its pid while it works, and its end."""
 
+import errno
 import fcntl
 import itertools
 import os
@@ -7,6 +8,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _ROOM = 64  # bytes; both records have this length
 
@@ -57,7 +59,7 @@ class RankRecord:
     def begin(self) -> None:
         """Say that this process works for the rank, and hold the record until it ends."""
         self._stream = open(self._pid, "w+b", buffering=0)
-        fcntl.flock(self._stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        lock(self._stream, fcntl.LOCK_SH)
         self._stream.write(f"pid {os.getpid()}".ljust(_ROOM - 1).encode() + b"\n")
 
     def finish(self, end: End) -> None:
@@ -68,13 +70,10 @@ class RankRecord:
     def is_held(self) -> bool:
         """Return whether a process works for the rank: one of an earlier launch, where this one has started none."""
         try:
-            with open(self._pid, "rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with open(self._pid, "r+b") as stream:  # NFS locks for one alone only what may be written
+                return not lock(stream, fcntl.LOCK_EX)
         except FileNotFoundError:
             return False
-        except BlockingIOError:
-            return True
-        return False
 
     def pid(self) -> int | None:
         """Return the process that works for the rank, None before it starts and after it said how it ended."""
@@ -85,6 +84,18 @@ class RankRecord:
         """Return how the rank ended, None while it has not said so."""
         words = _words(self._exit)
         return End(int(words[0]), int(words[1]), int(words[2])) if len(words) == 3 else None
+
+
+def lock(stream: IO, kind: int) -> bool:
+    """Lock a file, without waiting; return whether that was possible. Where the file system knows no locks, nothing holds one."""
+    try:
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    return True
 
 
 def set_log_aside(log: Path) -> None:

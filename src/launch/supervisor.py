@@ -5,37 +5,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.launch.processes import adopt_orphans, bind_child, is_alive, kill_below, reap_orphans
-from src.launch.rank_log import LiveLog, last_lines
+from src.launch.rank_log import LiveLog, last_lines, write
 from src.launch.rank_record import End, RankRecord
+from src.launch.starting import Plan
 
 POLL_SECONDS = 0.2
 FAILURE_GRACE = 3.0  # seconds for the other ranks to say what they have to say, once one failed
 STARTER_GRACE = 5.0  # seconds for msrun or mpirun to end, once all ranks of a single host have
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is started.
-
-    Attributes:
-        starts: command and environment of each process: msrun or mpirun, or else one for each rank.
-        ranks: numbers of the ranks of this host.
-        starter: "msrun" or "mpirun", or "" where the ranks are started directly, `starts` in the order of `ranks`.
-        node: name of this host among several, for file names that the hosts must not share; "" where it is the only one.
-    """
-
-    starts: Sequence[tuple[Sequence[str], Mapping[str, str]]]
-    ranks: Sequence[int]
-    starter: str = ""
-    node: str = ""
 
 
 @dataclass
@@ -69,7 +53,7 @@ class Supervisor:
             finally:
                 late = self._running()
                 remaining = kill_below()
-            self._live.show(to_the_end=True)
+        self._live.show(to_the_end=True)  # with the signals' own effect again: nothing is left to save
         if remaining:
             _say(f"could not be killed (waiting within the kernel?): {_join(remaining)}")
         return self._verdict(late)
@@ -186,12 +170,15 @@ class Supervisor:
 
     def _report_failure(self, rank: int) -> int:
         end, log = self._ends[rank], self._records[rank].log
+        # msrun kills the others too, so that several may be found dead at once.
+        gone = [other for other, found in self._ends.items() if not found.certain]
+        if not end.signal and self._records[rank].end() is None:
+            log = self._log_of_wrappers(gone)
         if not self._live.has_shown(log):
             _show(last_lines(log))
         if not end.certain:
-            # msrun kills the others too, so that several may be found dead at once.
-            gone = [other for other, found in self._ends.items() if not found.certain]
-            _say(f"rank{'s' * (len(gone) > 1)} {_join(gone)} vanished: rank.py was killed; logs: {log}, {self.starter_log}")
+            logs = " and ".join(str(path) for path in (log, self._records[rank].log) if path.exists())
+            _say(f"rank{'s' * (len(gone) > 1)} {_join(gone)} vanished: rank.py was killed or failed; see {logs}")
         elif end.signal:
             name = signal.Signals(end.signal).name
             hint = "by somebody, or by the kernel for lack of memory" if end.signal == signal.SIGKILL else f"signal {end.signal}"
@@ -202,6 +189,11 @@ class Supervisor:
         else:
             _say(f"rank {rank} failed with status {end.status}; its log: {log}")
         return end.status if end.status < 128 else 1
+
+    def _log_of_wrappers(self, ranks: Sequence[int]) -> Path:
+        """Return where rank.py's own words on what it failed of stand."""
+        own = [self.folder / f"worker_{rank}.log" for rank in ranks] if self.plan.starter == "msrun" else []
+        return next((log for log in own if last_lines(log)), self.starter_log)
 
     def _report_starter(self) -> int:
         end = End.from_returncode(self._processes[0].returncode or 0)
@@ -222,7 +214,6 @@ def _say(line: str) -> None:
 def _show(text: str) -> None:
     if text and sys.stderr is not None:
         try:
-            sys.stderr.buffer.write(f"{text}\n".encode(errors="replace"))
-            sys.stderr.buffer.flush()
+            write(2, f"{text}\n".encode(errors="replace"))
         except OSError:
             pass  # nobody listens; the status still tells

@@ -10,8 +10,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 
 # As msrun 2.8 does: a scheduler that waits for ranks that died, workers in sessions of their own, SIGKILL for all as soon as one fails.
-_MSRUN = """#!/usr/bin/env python3
-import os, signal, subprocess, sys, time
+_MSRUN = """import os, signal, subprocess, sys, time
 options = dict(word[2:].split("=") for word in sys.argv[1:] if word.startswith("--") and "=" in word)
 command = ["python", *sys.argv[next(i for i, word in enumerate(sys.argv) if i and not word.startswith("--")):]]
 print("arguments:", *sys.argv[1:], flush=True)
@@ -31,8 +30,7 @@ while any(worker.poll() is None for worker in workers):
 sys.exit(scheduler.wait())
 """
 
-_MPIRUN = """#!/usr/bin/env python3
-import os, subprocess, sys
+_MPIRUN = """import os, subprocess, sys
 print("arguments:", *sys.argv[1:], flush=True)
 count = int(sys.argv[sys.argv.index("-n") + 1])
 place = next(i for i, word in enumerate(sys.argv) if "python" in word and i)
@@ -43,9 +41,10 @@ sys.exit(max([rank.wait() for rank in ranks]))
 # As `python -m src.launch`, less patient.
 _LAUNCHER = """
 import sys
-from src.launch import __main__ as launch, supervisor
+from src.launch import __main__ as launch, rank_log, supervisor
 from src.runtime import entry
 supervisor.FAILURE_GRACE, supervisor.STARTER_GRACE, supervisor.POLL_SECONDS = 0.5, 0.5, 0.05
+rank_log.PATIENCE = 0.5
 sys.exit(entry.run(launch.main))
 """
 
@@ -74,7 +73,7 @@ class Launching:
         self.bin.mkdir(parents=True)
         (self.bin / "python").symlink_to(sys.executable)
         for name, text in (("msrun", _MSRUN), ("mpirun", _MPIRUN)):
-            (self.bin / name).write_text(text)
+            (self.bin / name).write_text(f"#!{sys.executable}\n{text}")
             (self.bin / name).chmod(0o755)
 
     def command(self, how: str, body: str) -> list[str]:

@@ -1,13 +1,16 @@
 """What the launcher starts, with which environment, what it shows, and what it refuses. The ranks are small programs."""
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.launch.launching import Launching, finish
+from tests.launch.launching import PROJECT, Launching, finish
 
 SHOW = """
 names = ("RANK_ID", "RANK_SIZE", "DEVICE_ID", "RANK_TABLE_FILE", "MS_ROLE", "OMPI_COMM_WORLD_RANK", "MS_WORKER_NUM")
@@ -66,12 +69,35 @@ def test_msrun_on_the_second_of_two_hosts_has_the_later_ranks(launching: Launchi
     assert "--worker_num=4 --local_worker_num=2 --master_addr=10.0.0.1 --master_port=23456" in arguments and "--node_rank=1" in arguments
 
 
-def test_mpirun_gets_the_options_of_the_environment(launching: Launching) -> None:
-    status, output, errors = launching.run("--mpirun|2", SHOW, MPIRUN_OPTIONS="--bind-to 'none of it'")
+def test_mpirun_gets_the_options_of_the_environment_and_ties_no_rank_to_one_core(launching: Launching) -> None:
+    body = SHOW + "(here / os.environ['OCRNET_LAUNCHER_PID']).touch()"
+    process = launching.start("--mpirun|2", body, MPIRUN_OPTIONS="-x 'A=b c'")
+    status, output, errors = finish(process)
     assert status == 0, errors
+    assert (launching.folder / str(process.pid)).exists()
     assert eval(output) == {"OMPI_COMM_WORLD_RANK": "0"}
-    assert "--bind-to none of it" in (launching.logs / "launcher.log").read_text()
+    assert f" --bind-to none -x A=b c {sys.executable} " in (launching.logs / "launcher.log").read_text()
     assert eval((launching.logs / "rank_1.log").read_text()) == {"OMPI_COMM_WORLD_RANK": "1"}
+
+
+@pytest.mark.parametrize("how", ["--single", "--msrun|1", "--mpirun|1"])
+def test_command_need_not_be_python(launching: Launching, how: str) -> None:
+    (launching.bin / "python").unlink()
+    (launching.bin / "python").write_text("#!/bin/sh\nexec echo no Python: $*\n")
+    (launching.bin / "python").chmod(0o755)
+    status, output, errors = launching.run(how, "")
+    assert (status, errors) == (0, "") and output.startswith("no Python: ")
+
+
+def test_logs_that_msrun_writes_itself_are_kept(launching: Launching) -> None:
+    launching.logs.mkdir()
+    for name in ("scheduler", "worker_2", "worker_0"):
+        (launching.logs / f"{name}.log").write_text("first")
+    hosts = "--msrun|1|--worker_num|3|--master_addr|10.0.0.1|--master_port|23456|--node_rank|2"
+    assert launching.run(hosts, "sys.exit(5)")[0] == 5  # where a rank ended well, other hosts may need the scheduler
+    assert {path.name for path in launching.logs.glob("[sw]*")} == {"scheduler.log", "worker_0.log", "worker_2.log.1"}
+    assert launching.run("--msrun|1", "")[0] == 0
+    assert {path.name for path in launching.logs.glob("[sw]*")} == {"scheduler.log.1", "worker_0.log.1", "worker_2.log.1"}
 
 
 def test_earlier_logs_are_kept_and_earlier_ends_are_not(launching: Launching) -> None:
@@ -123,6 +149,11 @@ def test_port_in_use_is_refused(launching: Launching) -> None:
         ("--single", {"STOP_TIMEOUT": "soon"}, "STOP_TIMEOUT=soon: expected seconds"),
         ("--single|--msrun|2", {}, "not allowed with"),
         ("--mpirun|2", {"MPIRUN_OPTIONS": "'open"}, "MPIRUN_OPTIONS"),
+        ("--mpirun|2", {"MPIRUN_OPTIONS": "-x A --hostfile f"}, "--hostfile names hosts, but mpirun is for this host alone"),
+        ("--mpirun|2", {"MPIRUN_OPTIONS": "-H=a,b"}, "-H=a,b names hosts"),
+        ("--mpirun|2|--node_rank|0", {}, "--node_rank 0: only --msrun has it"),
+        ("--single|--worker_num|4", {}, "--worker_num 4: only --msrun has it"),
+        ("--rank_table|TABLE|--master_addr|10.0.0.1", {}, "--master_addr 10.0.0.1: only --msrun has it"),
     ],
 )
 def test_mistakes_take_one_line_and_start_nothing(launching: Launching, how: str, environment: dict[str, str], expected: str) -> None:
@@ -135,6 +166,21 @@ def test_missing_starter_is_named_with_where_it_comes_from(launching: Launching)
     (launching.bin / "mpirun").unlink()
     status, _, errors = launching.run("--mpirun|2", "", PATH="/nowhere")
     assert status == 2 and errors.count("\n") == 1 and "no mpirun beside" in errors and "OpenMPI" in errors
+
+
+def test_server_id_may_hold_a_slash(launching: Launching) -> None:
+    write_table(launching.folder, ("rack/one", [(0, 0)]), ("rack/two", [(1, 0)]))
+    status, _, errors = launching.run("--rank_table|TABLE", "", SERVER_ID="rack/two")
+    assert status == 0, errors
+
+
+def test_reader_that_stands_still_does_not_keep_the_launcher(launching: Launching) -> None:
+    source, target = os.pipe()  # read by nobody; 64 KiB fit
+    command = launching.command("--single", "print('line\\n' * 100000); sys.exit(3)")
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=target, stderr=target)
+    assert process.wait(timeout=30) == 3
+    os.close(source)
+    os.close(target)
 
 
 def test_work_goes_on_when_nobody_reads_stdout_any_more(launching: Launching) -> None:

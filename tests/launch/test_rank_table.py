@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from src.config.errors import UserError
-from src.launch import hccl, rank_table
-from src.launch.hccl import find_host, read_rank_table
-from src.launch.rank_table import main, parse_devices
+from src.launch import make_rank_table, rank_table
+from src.launch.make_rank_table import main, parse_devices
+from src.launch.rank_table import find_host, read_rank_table
 from src.runtime.entry import run
 
 
@@ -82,6 +82,7 @@ FIRST, SECOND = ("server_list", 0), ("server_list", 1)
         (_set(*FIRST, "device", 0, "rank_id", value="-1"), 'server 10.0.0.1: rank_id "-1": expected a number from 0'),
         (_set(*FIRST, "device", 0, "device_id", value="four"), 'server 10.0.0.1: device_id "four": expected a number from 0'),
         (_set(*FIRST, "device", 0, "device_id", value=True), "device_id true: expected a number from 0"),
+        (_set(*FIRST, "device", 0, "device_ip", value=["1.1.1.4"]), 'device_ip ["1.1.1.4"]: expected an address'),
         (_set(*FIRST, "device", value=[]), "server 10.0.0.1: expected a list of devices"),
     ],
 )
@@ -93,7 +94,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, change: Callable[[Any], None
     assert str(caught.value).startswith(str(tmp_path / "table.json")) and expected in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '"1.0"', "\x80"])
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[1]", "null", '"1.0"', "\x80"])
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "table.json"
     path.write_text(text, encoding="latin-1")
@@ -105,7 +106,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_host_is_found_by_address_or_name_and_named_where_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERVER_ID", raising=False)
-    monkeypatch.setattr(hccl, "host_addresses", lambda: ["10.0.0.2", "127.0.0.1"])
+    monkeypatch.setattr(rank_table, "host_addresses", lambda: ["10.0.0.2", "127.0.0.1"])
     tree = two_servers()
     assert find_host(read_rank_table(write(tmp_path, tree))).server_id == "10.0.0.2"
     tree["server_list"][1]["server_id"] = socket.gethostname()
@@ -119,7 +120,7 @@ def test_host_is_found_by_address_or_name_and_named_where_absent(tmp_path: Path,
 
 
 def test_addresses_of_this_host_include_the_loopback_last() -> None:
-    assert hccl.host_addresses()[-1] in ("127.0.0.1", "::1")
+    assert rank_table.host_addresses()[-1] in ("127.0.0.1", "::1")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_devices(text: str, expected: list[int]) -> None:
     assert parse_devices(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "[3,3)", "0,0", "0-2,2", "-1", "0,"])
+@pytest.mark.parametrize("text", ["", "a", "3-1", "[3,3)", "0,0", "0-2,2", "-1", "0,", "0-999999999", "[0,999999999)"])
 def test_devices_that_mean_nothing(text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         run(main, ["make", f"--devices={text}", "--output", str(tmp_path / "t.json")])
@@ -139,7 +140,7 @@ def test_devices_that_mean_nothing(text: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_make_takes_addresses_from_the_drivers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rank_table, "HCCN_CONF", tmp_path / "hccn.conf")
+    monkeypatch.setattr(make_rank_table, "HCCN_CONF", tmp_path / "hccn.conf")
     (tmp_path / "hccn.conf").write_text("".join(f"address_{n}=1.1.1.{n}\nnetmask_{n}=255.255.255.0\n" for n in range(8)))
     output = tmp_path / "t.json"
     words = ["make", "--devices", "0,2,5", "--server_id", "10.0.0.7", "--output", str(output)]
@@ -154,13 +155,15 @@ def test_make_takes_addresses_from_the_drivers_file(tmp_path: Path, monkeypatch:
 def test_make_refuses_to_overwrite_and_to_guess(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rank_table, "HCCN_CONF", tmp_path / "hccn.conf")
+    monkeypatch.setattr(make_rank_table, "HCCN_CONF", tmp_path / "hccn.conf")
     output = tmp_path / "t.json"
     output.write_text("mine")
     start = ["make", "--devices", "0-1", "--output", str(output)]
     for words, expected in (
         ([], "hccn.conf has the devices' addresses and cannot be read"),
         (["--device_ips", "1.1.1.1"], "--device_ips: 1 addresses for 2 devices"),
+        (["--device_ips", ","], "--device_ips ,: expected addresses"),
+        (["--device_ips", "1.1.1.1,1.1.1.2", "--output", str(tmp_path / "no" / "t.json")], f"there is no folder {tmp_path / 'no'}"),
         (["--device_ips", "1.1.1.1,1.1.1.1"], "device_ip 1.1.1.1 stands twice"),
         (["--device_ips", "1.1.1.1,1.1.1.2"], "is there already and differs"),
     ):

@@ -120,6 +120,17 @@ def test_rank_that_does_not_stop_is_killed_after_the_timeout(launching: Launchin
     launching.assert_all_end()
 
 
+def test_second_interrupt_ends_the_patience(launching: Launching) -> None:
+    body = "signal.signal(signal.SIGTERM, lambda *_: (here / 'told').touch())\n(here / 'ready').touch()\nwait_for('never')"
+    process = launching.start("--single", body)
+    for sign in ("ready", "told"):
+        launching.wait_for(sign)
+        process.send_signal(signal.SIGINT)
+    status, _, errors = finish(process)  # in 60 s; STOP_TIMEOUT is 120 s
+    assert status == 130 and "killed, because they had not ended after the signal" in errors
+    launching.assert_all_end()
+
+
 def test_what_a_rank_leaves_behind_is_killed(launching: Launching) -> None:
     body = """
 for session in (False, True):
@@ -156,6 +167,16 @@ def test_wrapper_that_was_killed_takes_its_rank_along(launching: Launching, how:
         assert "error: rank 1 was killed by SIGKILL" in errors
     else:
         assert re.search("error: ranks? .*1.* vanished: rank.py was killed", errors)
+    launching.assert_all_end()
+
+
+@pytest.mark.parametrize("how", ["--single", "--msrun|2"])
+def test_reason_why_rank_py_itself_failed_is_shown(launching: Launching, how: str) -> None:
+    launching.logs.mkdir()
+    (launching.logs / "rank_0.log").symlink_to(launching.folder / "no folder" / "rank_0.log")
+    status, _, errors = launching.run(how, "wait_for('never')")
+    *shown, said = errors.splitlines()
+    assert status == 1 and "FileNotFoundError: [Errno 2]" in errors and said.endswith(f"{launching.logs / 'launcher.log'}")
     launching.assert_all_end()
 
 

@@ -199,14 +199,14 @@ setup() {
 
 @test "make_rank_table.sh" {
   call make_rank_table.sh 0-7
-  assert_record rank_table -m src.launch.rank_table make --devices 0-7 --output rank_table.json
+  assert_record rank_table -m src.launch.make_rank_table make --devices 0-7 --output rank_table.json
   DEVICE_IPS=1.1.1.1,1.1.1.2 call make_rank_table.sh "[0,2)" 10.0.0.1 "a table.json"
-  assert_record rank_table -m src.launch.rank_table make --devices "[0,2)" --output "a table.json" --server_id 10.0.0.1 \
+  assert_record rank_table -m src.launch.make_rank_table make --devices "[0,2)" --output "a table.json" --server_id 10.0.0.1 \
     --device_ips 1.1.1.1,1.1.1.2
   call make_rank_table.sh 0,3 none "a table.json"
-  assert_record rank_table -m src.launch.rank_table make --devices 0,3 --output "a table.json"
+  assert_record rank_table -m src.launch.make_rank_table make --devices 0,3 --output "a table.json"
   call make_rank_table.sh --merge "a 1.json" b.json c.json all.json
-  assert_record rank_table -m src.launch.rank_table merge "a 1.json" b.json c.json --output all.json
+  assert_record rank_table -m src.launch.make_rank_table merge "a 1.json" b.json c.json --output all.json
   rm "$RECORDS"/*
   assert_refused "expected --merge" make_rank_table.sh --merge a.json b.json
   assert_refused "got 0 arguments" make_rank_table.sh
