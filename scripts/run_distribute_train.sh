@@ -35,6 +35,7 @@ read_arguments "RANK_TABLE_FILE DATASET_PATH TRAIN_OUTPUT_PATH CHECKPOINT_PATH [
 check_all
 if is_none "${given[RANK_TABLE_FILE]}"; then
   [ -n "${WORKER_NUM:-}" ] || fail "RANK_TABLE_FILE none: set WORKER_NUM, the number of processes (see --help)"
+  check_number WORKER_NUM "$WORKER_NUM" 1
   check_number LOCAL_WORKER_NUM "${LOCAL_WORKER_NUM:-$WORKER_NUM}" 1
   use_msrun "${LOCAL_WORKER_NUM:-$WORKER_NUM}"
 else

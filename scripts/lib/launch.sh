@@ -160,9 +160,21 @@ detach() {
   say "done already, log $log"
 }
 
+# Refuse options that would say otherwise what the script's own arguments say. The rest: their names.
+check_options() {
+  local option name
+  for option in "${options[@]}"; do
+    for name in "$@"; do
+      [[ "$option" != "--$name" && "$option" != "--$name="* && "$option" != "$name="* ]] \
+        || fail "'$option' behind --: the script's own arguments say this (see --help)"
+    done
+  done
+}
+
 # Start train.py with what was given.
 train() {
   local output flags=()
+  check_options device_target device_id run_distribute data_path output_path checkpoint_path begin_epoch
   output="$(absolute "${given[TRAIN_OUTPUT_PATH]}")"
   [ ! -e "$output" ] || [ -d "$output" ] || fail "TRAIN_OUTPUT_PATH $output: this is no folder"
   flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --output_path "$output")
@@ -177,6 +189,7 @@ train() {
 # Start eval.py with what was given.
 evaluate() {
   local output flags=()
+  check_options device_target device_id run_distribute data_path output_path checkpoint_path
   is_none "${given[CHECKPOINT_PATH]}" && fail "CHECKPOINT_PATH none: evaluating needs weights, a .ckpt file"
   output="$(absolute "${OUTPUT_PATH:-$(dirname -- "${given[CHECKPOINT_PATH]}")}")"
   flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --checkpoint_path "${given[CHECKPOINT_PATH]}" --output_path "$output")

@@ -10,6 +10,7 @@ Environment:
 """
 
 import argparse
+import ipaddress
 import json
 import os
 import re
@@ -50,15 +51,16 @@ def device_addresses(devices: Sequence[int], given: str | None) -> list[str]:
     if given is not None:
         addresses = [address.strip() for address in given.split(",")]
         if len(addresses) != len(devices):
-            raise UserError(f"--device_ips: {len(addresses)} addresses for {len(devices)} devices")
-        if not all(addresses):
-            raise UserError(f"--device_ips {given}: expected addresses with commas between them, got an empty one")
+            raise UserError(f"--device_ips (DEVICE_IPS) {given}: {len(addresses)} addresses for {len(devices)} devices")
+        for address in addresses:
+            check_address(address, f"--device_ips (DEVICE_IPS) {given}")
         return addresses
     try:
         lines = HCCN_CONF.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise UserError(
-            f"{HCCN_CONF} has the devices' addresses and cannot be read ({error.strerror}); give --device_ips A,B,..."
+            f"{HCCN_CONF}, which an Ascend's driver writes, cannot be read ({error.strerror}); for another host's devices give "
+            "--device_ips A,B,... (make_rank_table.sh: DEVICE_IPS=A,B,...)"
         ) from error
     matches = [re.fullmatch(r"\s*address_(\d+)\s*=\s*(\S+)\s*", line) for line in lines]
     known = {match[1]: match[2] for match in matches if match}
@@ -68,11 +70,25 @@ def device_addresses(devices: Sequence[int], given: str | None) -> list[str]:
     return [known[str(device)] for device in devices]
 
 
+def check_address(text: str, where: str) -> None:
+    """Refuse what is no IP address.
+
+    Raises:
+        UserError: naming it.
+    """
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise UserError(f"{where}: '{text}' is no IP address") from None
+
+
 def make(arguments: argparse.Namespace) -> RankTable:
     """Return the table of this host's devices."""
     addresses = device_addresses(arguments.devices, arguments.device_ips)
     devices = tuple(Device(rank, device, address) for rank, (device, address) in enumerate(zip(arguments.devices, addresses, strict=True)))
     name = arguments.server_id or os.environ.get("SERVER_ID") or host_addresses()[0]
+    if name.endswith(".json"):
+        raise UserError(f"--server_id {name}: this is a file's name; make_rank_table.sh takes DEVICES [SERVER_ID] [OUTPUT]")
     return RankTable((Server(name, devices),))
 
 

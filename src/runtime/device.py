@@ -73,7 +73,9 @@ def _set_device(target: str, device_id: int, run_distribute: bool) -> None:
             ms.set_context(device_id=device_id)
     except (RuntimeError, ValueError) as error:
         hint = _INSTALL_HINTS.get(target, "needs a working MindSpore: pip install -r requirements.txt")
-        raise UserError(f"--device_target {target}: this machine has no usable {target}; it {hint}, or add --device_target CPU") from error
+        raise UserError(
+            f"--device_target {target}: this machine has no usable {target}; it {hint}, or use --device_target CPU (scripts/run_*_cpu.sh)"
+        ) from error
     finally:
         logging.disable(logging.NOTSET)
 

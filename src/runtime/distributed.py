@@ -84,8 +84,10 @@ def join_group() -> Group:
     try:
         init()
     except (RuntimeError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"run_distribute=True: no process group ({reason}); start the processes with msrun or mpirun") from error
+        raise UserError(
+            "run_distribute True, and no launcher has made a process group: start the processes by scripts/run_distribute_train*.sh "
+            f"(RESUME=1 goes on with a run), msrun or mpirun, or give --run_distribute False ({' '.join(str(error).split())[:60]}...)"
+        ) from error
     group = Group(get_rank(), get_group_size(), get_local_rank(), get_local_rank_size())
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=group.size)
     return group

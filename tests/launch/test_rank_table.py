@@ -160,9 +160,11 @@ def test_make_refuses_to_overwrite_and_to_guess(
     output.write_text("mine")
     start = ["make", "--devices", "0-1", "--output", str(output)]
     for words, expected in (
-        ([], "hccn.conf has the devices' addresses and cannot be read"),
-        (["--device_ips", "1.1.1.1"], "--device_ips: 1 addresses for 2 devices"),
-        (["--device_ips", ","], "--device_ips ,: expected addresses"),
+        ([], "hccn.conf, which an Ascend's driver writes, cannot be read"),
+        (["--device_ips", "1.1.1.1"], "--device_ips (DEVICE_IPS) 1.1.1.1: 1 addresses for 2 devices"),
+        (["--device_ips", ","], "'' is no IP address"),
+        (["--device_ips", "1.1.1.1,bar"], "'bar' is no IP address"),
+        (["--device_ips", "1.1.1.1,1.1.1.2", "--server_id", "out.json"], "this is a file's name"),
         (["--device_ips", "1.1.1.1,1.1.1.2", "--output", str(tmp_path / "no" / "t.json")], f"there is no folder {tmp_path / 'no'}"),
         (["--device_ips", "1.1.1.1,1.1.1.1"], "device_ip 1.1.1.1 stands twice"),
         (["--device_ips", "1.1.1.1,1.1.1.2"], "is there already and differs"),

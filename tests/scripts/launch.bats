@@ -195,6 +195,9 @@ setup() {
   GPUS=2 assert_refused "DEVICE_ID 08: nvidia-smi finds 2 devices" run_eval_gpu.sh 08 "a data set" "weights/net 1.ckpt"
   GPUS=2 assert_refused "DEVICE_ID 2: nvidia-smi finds 2 devices" run_standalone_train_gpu.sh 2 "a data set" out none
   GPUS=2 assert_refused "DEVICE_ID 3: nvidia-smi finds 2 devices" run_eval_gpu.sh 3 "a data set" "weights/net 1.ckpt"
+  assert_refused "'--output_path' behind --" run_standalone_train_cpu.sh "a data set" out none -- --output_path elsewhere
+  assert_refused "'data_path=x' behind --" run_eval_cpu.sh "a data set" "weights/net 1.ckpt" -- data_path=x
+  WORKER_NUM=x assert_refused "WORKER_NUM 'x': expected a number" run_distribute_train.sh none "a data set" out none
 }
 
 @test "make_rank_table.sh" {

@@ -144,7 +144,7 @@ def _check_flags(urls: dict[str, str], flags: dict[str, Any], words: list[str]) 
     in_words = {word.split("=")[0] for word in words}
     for url, path in _PATH_OF_URL.items():
         if url in urls and (path in flags or path in in_words):
-            raise UserError(f"--{url} and {path} say the same: give one of them")
+            raise UserError(f"--{url} and --{path} say the same: give one of them")
 
 
 def _output_folder(inputs: Inputs, flags: dict[str, Any]) -> Path:

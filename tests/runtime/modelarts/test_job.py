@@ -95,7 +95,7 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], message: str) -> None:
 
 @pytest.mark.parametrize("words", [["--data_path", "/x"], ["data_path=/x"]])
 def test_a_path_beside_its_url(words: list[str], cache: Path) -> None:
-    with pytest.raises(UserError, match="--data_url and data_path say the same"):
+    with pytest.raises(UserError, match="--data_url and --data_path say the same"):
         flags(cache, "--data_url", "obs://b/x", *words)
 
 
