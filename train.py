@@ -12,9 +12,10 @@ Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, bes
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
+from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, lock_output, open_output
 from src.config import UserError, load_config
 from src.config.facts import report_facts
 from src.config.loading import DEFAULT_PRESET
@@ -88,20 +89,21 @@ def train(job: Job, source: str | None, words: list[str]) -> int:
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
     from src.engine.trainer import Trainer
     from src.runtime.device import setup_runtime
-    from src.runtime.logging import log_to_file, setup_logging
+    from src.runtime.logging import failures_logged, log_to_file, setup_logging
 
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
     logger.info("%s", runtime)
     trainer = Trainer(config, runtime, folder, resume, on_saved=job.send)
-    if runtime.group.is_main:
-        open_output(folder, config)
-        log_to_file(folder / LOG_FILE)
-        logger.info("configuration: %s on preset %s", source or "no --config", config.preset)
-        if not resume:
-            report_facts(config, logger)
-        job.start_sending()
-    progress = trainer.run()
+    with lock_output(folder) if runtime.group.is_main else nullcontext(), failures_logged():
+        if runtime.group.is_main:
+            open_output(folder, config)
+            log_to_file(folder / LOG_FILE)
+            logger.info("configuration: %s on preset %s", source or "no --config", config.preset)
+            if not resume:
+                report_facts(config, logger)
+            job.start_sending()
+        progress = trainer.run()
     best = f"best mIoU {progress.best_miou:.4f} after epoch {progress.best_epoch}; " if progress.best_epoch else ""
     logger.info("training finished: %sresults in %s", best, folder)
     return 0

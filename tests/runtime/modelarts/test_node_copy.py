@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from src.checkpoint.lock import try_lock
 from src.config import UserError
 from src.runtime.entry import WorkError
 from src.runtime.modelarts import node_copy
@@ -70,7 +71,7 @@ def node(tmp_path: Path, storage: Storage) -> Iterator[Node]:
 
 def is_elsewhere_locked(cache: Path) -> bool:
     with open(cache / node_copy.LOCK_FILE) as lock:
-        return not node_copy._try_lock(lock.fileno())
+        return not try_lock(lock)
 
 
 def answer(process: subprocess.Popen[str]) -> dict:
