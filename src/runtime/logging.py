@@ -70,7 +70,10 @@ def log_to_file(path: Path) -> None:
 
 @contextmanager
 def failures_logged() -> Iterator[None]:
-    """Write into the log file why the block failed: one line or, for a defect, its traceback. stderr is told by whoever ends the process."""
+    """Write into the log file why the block failed: one line or, for a defect, its traceback.
+
+    stderr is told by whoever ends the process.
+    """
     try:
         yield
     except Exception as error:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.kill_training import LAST_NAMES
 from tests.tiny import write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
-# What the last kills find unfinished: none of it is written again after the last state.
-LAST_NAMES = ("epoch_0014.ckpt", "last.ckpt", "last.state", "best.ckpt", "last.state")
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 """Jobs from their flags to their last upload; moxing is the stand-in."""
 
 import argparse
+import os
+import signal
 import sys
-from contextlib import AbstractContextManager
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,13 +13,16 @@ import pytest
 
 import eval as eval_script
 import train
+from src.checkpoint.lock import try_lock
 from src.config import UserError
 from src.engine import evaluate_weights, evaluator
+from src.runtime import stopping
 from src.runtime.entry import WorkError, run, split_arguments
 from src.runtime.modelarts import results
 from src.runtime.modelarts.inputs import choose_weights
 from src.runtime.modelarts.job import Job, open_job
-from src.runtime.modelarts.results import list_files
+from src.runtime.modelarts.results import Results, list_files
+from src.runtime.stopping import Stopped, StopSignals
 from tests.runtime.modelarts.test_archive import make_tar, make_zip
 from tests.runtime.standin import Storage, forget_moxing, open_storage
 from tests.tiny import TINY_WORDS, write_camvid
@@ -284,6 +290,20 @@ def test_results_that_cannot_be_sent(storage: Storage, cache: Path) -> None:
             opened.send()
 
 
+@pytest.mark.parametrize("num_signals", [1, 2])
+def test_the_last_sending_takes_two_signals_to_cut_short(
+    num_signals: int, storage: Storage, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "_SAME_REQUEST_SECONDS", 0.05)
+    storage.rule("copy", "b/out/last.state", sleep=0.6)
+    with pytest.raises(Stopped) if num_signals == 2 else nullcontext(), StopSignals():
+        with job(cache, "--train_url", "obs://b/out") as opened:
+            fill(cache / "output", opened)
+            for seconds in (0.1, 0.3)[:num_signals]:
+                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    assert (storage.root / "b/out/last.state").exists() == (num_signals == 1)
+
+
 def fill(output: Path, opened: Job) -> None:
     output.mkdir()
     opened.start_sending()
@@ -309,7 +329,17 @@ def test_errors_about_a_copy_name_its_url(storage: Storage, cache: Path) -> None
 SMALL = ("--config", "camvid_w18_small", *TINY_WORDS, "mode=PYNATIVE", "eval_callback=False", "device_target=CPU")
 
 
-def test_training_and_a_resumed_one_that_fails(storage: Storage, cache: Path, pynative: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_and_a_resumed_one_that_fails(
+    storage: Storage, cache: Path, pynative: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send, locked = Results.send_while_training, []
+
+    def look_and_send(results: Results) -> None:
+        with open(cache / "output" / "train.log") as log:
+            locked.append(not try_lock(log))
+        send(results)
+
+    monkeypatch.setattr(Results, "send_while_training", look_and_send)
     write_camvid(storage.root / "b/data", num_train=2, num_val=1)  # a step per epoch
     urls = ["--modelarts", "True", "--cache_path", str(cache), "--data_url", "obs://b/data"]
     words = ["--train_url", "obs://b/out", "total_epoch=3", "end_epoch=1", "keep_checkpoint_max=1"]
@@ -322,7 +352,10 @@ def test_training_and_a_resumed_one_that_fails(storage: Storage, cache: Path, py
     state = (out / "last.state").read_bytes()
 
     assert run(train.main, [*urls, "--resume", "obs://b/out", "end_epoch=3", "lr=1e30", "train.warmup_steps=0"]) == 1
-    assert "at epoch 3 step 1" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "at epoch 3 step 1" in told.err and told.err not in told.out
+    assert told.err in (out / "train.log").read_text(), "the reason is sent as well"
+    assert len(locked) >= 4 and all(locked), "no other process may train into this folder"
     assert state != (out / "last.state").read_bytes() == (output / "last.state").read_bytes()
     log = (output / "train.log").read_bytes()
     assert log.startswith((out / "train.log").read_bytes()) and b"epoch: 2 step: 1" in (out / "train.log").read_bytes()

@@ -1,6 +1,9 @@
 """What is sent, in which order, how often, and what a failure does."""
 
 import logging
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from src.runtime.entry import WorkError
 from src.runtime.modelarts import results
 from src.runtime.modelarts.results import LocalTarget, Results, list_files
 from src.runtime.moxing_adapter import ObjectStorage
+from src.runtime.stopping import StopSignals
 from tests.runtime.standin import Storage, open_storage
 
 URL = "obs://bucket/out"
@@ -112,6 +116,16 @@ def test_a_failure_keeps_the_earlier_state_and_is_made_good(storage: Storage, fo
     run.send_while_training()
     assert sent(storage) == ["last.ckpt", "last.state"]
     assert (storage.root / "bucket/out/last.state").read_text() == "new"
+
+
+def test_training_waits_for_slow_sending_and_a_signal_does_not_cut_it_short(storage: Storage, folder: Path) -> None:
+    storage.rule("copy", "last.ckpt", sleep=0.4)
+    with StopSignals() as signals:
+        signals.patient = True  # as between the steps of training
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        Results(folder, URL, ObjectStorage(), {}).send_while_training()
+    assert signals.requested == signal.SIGTERM
+    assert remote(storage) == set(list_files(folder))
 
 
 @pytest.mark.parametrize(("failures", "succeeds"), [(2, True), (3, False)])
