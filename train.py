@@ -12,7 +12,7 @@ Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, bes
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, lock_output, open_output
@@ -94,9 +94,15 @@ def train(job: Job, source: str | None, words: list[str]) -> int:
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
     logger.info("%s", runtime)
-    trainer = Trainer(config, runtime, folder, resume, on_saved=job.send)
-    with lock_output(folder) if runtime.group.is_main else nullcontext(), failures_logged():
-        if runtime.group.is_main:
+    is_main = runtime.group.is_main
+    with ExitStack() as stack:
+        if is_main and resume:
+            stack.enter_context(lock_output(folder, new_run=False))
+        trainer = Trainer(config, runtime, folder, resume, on_saved=job.send)
+        if is_main and not resume:
+            stack.enter_context(lock_output(folder, new_run=True))  # not before all is checked: a wrong flag leaves no folder
+        stack.enter_context(failures_logged())
+        if is_main:
             open_output(folder, config)
             log_to_file(folder / LOG_FILE)
             logger.info("configuration: %s on preset %s", source or "no --config", config.preset)

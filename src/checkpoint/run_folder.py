@@ -76,13 +76,13 @@ def check_output(folder: Path, *, new_run: bool) -> None:
 
 
 @contextmanager
-def lock_output(folder: Path) -> Iterator[None]:
-    """Make the folder, and keep other processes from training into it; for the main rank.
+def lock_output(folder: Path, *, new_run: bool) -> Iterator[None]:
+    """Make the folder, and keep other processes from training into it; for the main rank, and before it reads a state from there.
 
     The lock is on train.log, which is open all the time anyway. A file system without locks is used without one.
 
     Raises:
-        UserError: if another process trains into the folder, or it cannot be written.
+        UserError: if another process trains into the folder, or it cannot be written, or as `check_output`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +96,7 @@ def lock_output(folder: Path) -> Iterator[None]:
                 f"--output_path {folder}: another process trains into this folder; wait for its end, or choose another folder; "
                 "processes of one run need run_distribute=True"
             )
+        check_output(folder, new_run=new_run)  # again: the process that had the lock may have written a state
         yield
 
 

@@ -33,7 +33,7 @@ LOCK_AND_WAIT = """
 import sys
 from pathlib import Path
 from src.checkpoint.run_folder import lock_output
-with lock_output(Path(sys.argv[1])):
+with lock_output(Path(sys.argv[1]), new_run=True):
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -45,14 +45,22 @@ def test_two_processes_do_not_train_into_one_folder(tmp_path: Path, monkeypatch:
     other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert other.stdout and other.stdout.readline() == b"locked\n"
     monkeypatch.setattr(run_folder, "_DYING_SECONDS", 0.2)
-    with pytest.raises(UserError, match="another process trains into this folder; .* run_distribute=True"), lock_output(folder):
+    with (
+        pytest.raises(UserError, match="another process trains into this folder; .* run_distribute=True"),
+        lock_output(folder, new_run=True),
+    ):
         pass
     monkeypatch.setattr(run_folder, "_DYING_SECONDS", 20.0)
     other.kill()  # not waited for: the lock is ours as soon as the process is gone
     for _ in range(2):
-        with lock_output(folder):
+        with lock_output(folder, new_run=True):
             assert os.listdir(folder) == [LOG_FILE]
     other.communicate()
+    (folder / "last.state").touch()
+    with pytest.raises(UserError, match="holds a run already"), lock_output(folder, new_run=True):
+        pass
+    with lock_output(folder, new_run=False):
+        pass
 
 
 def test_file_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,13 +69,13 @@ def test_file_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(run_folder, "try_lock", fail)
     began = time.monotonic()
-    with lock_output(tmp_path):
+    with lock_output(tmp_path, new_run=True):
         assert time.monotonic() - began < 1
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="out: cannot be written .Not a directory"), lock_output(tmp_path / "file" / "out"):
+    with pytest.raises(UserError, match="out: cannot be written .Not a directory"), lock_output(tmp_path / "file" / "out", new_run=True):
         pass
 
 
