@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ import eval as eval_script
 import train
 from src.checkpoint.lock import try_lock
 from src.config import UserError
-from src.engine import evaluate_weights, evaluator
+from src.engine import evaluate_weights, evaluator, trainer
 from src.runtime import stopping
 from src.runtime.entry import WorkError, run, split_arguments
 from src.runtime.modelarts import results
@@ -332,14 +334,18 @@ SMALL = ("--config", "camvid_w18_small", *TINY_WORDS, "mode=PYNATIVE", "eval_cal
 def test_training_and_a_resumed_one_that_fails(
     storage: Storage, cache: Path, pynative: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    send, locked = Results.send_while_training, []
+    locked = []
 
-    def look_and_send(results: Results) -> None:
-        with open(cache / "output" / "train.log") as log:
-            locked.append(not try_lock(log))
-        send(results)
+    def look_and(function: Callable[..., Any]) -> Callable[..., Any]:
+        def look_and_call(*arguments: Any) -> Any:
+            with open(cache / "output" / "train.log") as log:
+                locked.append(not try_lock(log))
+            return function(*arguments)
 
-    monkeypatch.setattr(Results, "send_while_training", look_and_send)
+        return look_and_call
+
+    monkeypatch.setattr(Results, "send_while_training", look_and(Results.send_while_training))
+    monkeypatch.setattr(trainer, "load_state", look_and(trainer.load_state))
     write_camvid(storage.root / "b/data", num_train=2, num_val=1)  # a step per epoch
     urls = ["--modelarts", "True", "--cache_path", str(cache), "--data_url", "obs://b/data"]
     words = ["--train_url", "obs://b/out", "total_epoch=3", "end_epoch=1", "keep_checkpoint_max=1"]
@@ -355,7 +361,7 @@ def test_training_and_a_resumed_one_that_fails(
     told = capsys.readouterr()
     assert "at epoch 3 step 1" in told.err and told.err not in told.out
     assert told.err in (out / "train.log").read_text(), "the reason is sent as well"
-    assert len(locked) >= 4 and all(locked), "no other process may train into this folder"
+    assert len(locked) >= 5 and all(locked), "no other process may train into this folder"
     assert state != (out / "last.state").read_bytes() == (output / "last.state").read_bytes()
     log = (output / "train.log").read_bytes()
     assert log.startswith((out / "train.log").read_bytes()) and b"epoch: 2 step: 1" in (out / "train.log").read_bytes()
