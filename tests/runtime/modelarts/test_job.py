@@ -1,12 +1,9 @@
 """Jobs from their flags to their last upload; moxing is the stand-in."""
 
 import argparse
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +15,6 @@ import train
 from src.checkpoint.lock import try_lock
 from src.config import UserError
 from src.engine import evaluate_weights, evaluator, trainer
-from src.runtime import stopping
 from src.runtime.entry import WorkError, run, split_arguments
 from src.runtime.modelarts import results
 from src.runtime.modelarts.inputs import choose_weights
@@ -26,6 +22,7 @@ from src.runtime.modelarts.job import Job, open_job
 from src.runtime.modelarts.results import Results, list_files
 from src.runtime.stopping import Stopped, StopSignals
 from tests.runtime.modelarts.test_archive import make_tar, make_zip
+from tests.runtime.modelarts.test_results import signal_while_sending
 from tests.runtime.standin import Storage, forget_moxing, open_storage
 from tests.tiny import TINY_WORDS, write_camvid
 
@@ -292,18 +289,19 @@ def test_results_that_cannot_be_sent(storage: Storage, cache: Path) -> None:
             opened.send()
 
 
-@pytest.mark.parametrize("num_signals", [1, 2])
+@pytest.mark.parametrize(("num_signals", "is_stopped"), [(1, False), (2, True)])
 def test_the_last_sending_takes_two_signals_to_cut_short(
-    num_signals: int, storage: Storage, cache: Path, monkeypatch: pytest.MonkeyPatch
+    num_signals: int, is_stopped: bool, storage: Storage, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "_SAME_REQUEST_SECONDS", 0.05)
-    storage.rule("copy", "b/out/last.state", sleep=0.6)
-    with pytest.raises(Stopped) if num_signals == 2 else nullcontext(), StopSignals():
-        with job(cache, "--train_url", "obs://b/out") as opened:
+    signal_while_sending(monkeypatch, "last.state", num_signals)
+    stopped = False
+    try:
+        with StopSignals(), job(cache, "--train_url", "obs://b/out") as opened:
             fill(cache / "output", opened)
-            for seconds in (0.1, 0.3)[:num_signals]:
-                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    assert (storage.root / "b/out/last.state").exists() == (num_signals == 1)
+    except Stopped:  # would end pytest
+        stopped = True
+    assert stopped == is_stopped
+    assert (storage.root / "b/out/last.state").exists() == (not is_stopped)
 
 
 def fill(output: Path, opened: Job) -> None:
