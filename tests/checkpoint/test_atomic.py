@@ -36,7 +36,6 @@ def test_nothing_is_written_where_there_is_no_room(tmp_path: Path, monkeypatch: 
     assert path.read_text() == "new"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_files_are_begun_only_if_all_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit_room(monkeypatch, free=10_000)
     first, second = tmp_path / "first", tmp_path / "second"
@@ -49,6 +48,7 @@ def test_files_are_begun_only_if_all_have_room(tmp_path: Path, monkeypatch: pyte
         check_room({first: 10_001, second: 1})
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_fills_up_while_writing(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.state"
     save_state({}, Progress(step=1), path)
