@@ -11,7 +11,7 @@
 #   OUTPUT_PATH, THREADS, OCRNET_VENV  as for scripts/run_cpp_infer.sh
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 
 case "${1:-}" in
   -h | --help) print_help "$0"; exit 0 ;;

@@ -10,7 +10,7 @@
 #   OCRNET_VENV   virtual environment whose pip is used where there is one (default: .venv), else python3's
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 
 VERSION=2.0.0
 SHA256=199cd0605cc985b88eddb273db9dfe9000a585ba10ca2292b6b36ebfff07b3ec

@@ -13,7 +13,7 @@
 #   OCRNET_VENV  virtual environment whose Python is used where there is one (default: .venv), else python3
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 
 case "${1:-}" in
   -h | --help) print_help "$0"; exit 0 ;;

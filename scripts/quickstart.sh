@@ -14,7 +14,7 @@
 #   MS_LITE_HOME, OCRNET_CACHE  MindSpore Lite to use, or where to keep the fetched one (scripts/fetch_mindspore_lite.sh --help)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 
 data_path=""
 output_path=""

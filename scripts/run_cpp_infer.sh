@@ -20,7 +20,7 @@
 #   OCRNET_VENV   virtual environment whose Python is used where there is one (default: .venv), else python3
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 
 MAIN="$ROOT/ascend310_infer/out/main"
 MARK=.run_cpp_infer # in the output folder: its logs are ours; locked while a call works there

@@ -22,12 +22,12 @@
 #   SERVER_ID    which server of the rank table this host is, where its addresses do not tell
 #   CONFIG       preset or YAML file of the recipe (default: train.py's)
 #   RESUME       1: go on with the run in TRAIN_OUTPUT_PATH, with its own configuration, where there is one; else start it
-#   DETACH       1: run in the background; prints the process id and the log
+#   DETACH       1: run in the background; prints the process id and the log, console.log beside rank_0.log: what the foreground shows
 #   STOP_TIMEOUT seconds that stopping waits for training to save (default: 120)
 #   OCRNET_VENV  virtual environment whose Python is used where there is one (default: .venv), else python3
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 # shellcheck source=scripts/lib/launch.sh
 source "$ROOT/scripts/lib/launch.sh"
 

@@ -15,17 +15,17 @@
 # and saved (Ctrl-C, SIGTERM). Each process writes TRAIN_OUTPUT_PATH/logs/train/rank_N.log. The weights and records there stay as they are.
 #
 # Environment:
-#   LAUNCHER     msrun (default) or mpirun, whose further options MPIRUN_OPTIONS holds
+#   LAUNCHER     msrun (default), or mpirun for one host alone, whose further options MPIRUN_OPTIONS holds
 #   WORKER_NUM, NODE_RANK, MASTER_ADDR, MASTER_PORT  for several hosts (msrun): processes in all, number of this host from 0, address
 #                of host 0 and a free port on it; start the same on every host, TRAIN_OUTPUT_PATH on a disk that they share
 #   CONFIG       preset or YAML file of the recipe (default: train.py's)
 #   RESUME       1: go on with the run in TRAIN_OUTPUT_PATH, with its own configuration, where there is one; else start it
-#   DETACH       1: run in the background; prints the process id and the log
+#   DETACH       1: run in the background; prints the process id and the log, console.log beside rank_0.log: what the foreground shows
 #   STOP_TIMEOUT seconds that stopping waits for training to save (default: 120)
 #   OCRNET_VENV  virtual environment whose Python is used where there is one (default: .venv), else python3
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 # shellcheck source=scripts/lib/launch.sh
 source "$ROOT/scripts/lib/launch.sh"
 
@@ -36,7 +36,7 @@ check_all
 use_gpus "$num" "DEVICE_NUM $num"
 case "${LAUNCHER:-msrun}" in
   msrun) use_msrun "$num" ;;
-  mpirun) how=(--mpirun "$num") ;;
+  mpirun) use_mpirun "$num" ;;
   *) fail "LAUNCHER '$LAUNCHER': expected msrun or mpirun" ;;
 esac
 device=(--device_target GPU --run_distribute True)

@@ -12,11 +12,11 @@
 # Environment:
 #   OUTPUT_PATH  folder for the results (default: that of CHECKPOINT_PATH)
 #   CONFIG       preset or YAML file (default: the configuration beside the weights)
-#   DETACH       1: run in the background; prints the process id and the log
+#   DETACH       1: run in the background; prints the process id and the log, console.log beside rank_0.log: what the foreground shows
 #   OCRNET_VENV  virtual environment whose Python is used where there is one (default: .venv), else python3
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 # shellcheck source=scripts/lib/launch.sh
 source "$ROOT/scripts/lib/launch.sh"
 

@@ -12,7 +12,7 @@
 #   OCRNET_CACHE, MS_LITE_HOME  where MindSpore Lite is kept when fetched, or another one to use (scripts/fetch_mindspore_lite.sh --help)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 
 case "${1:-}" in
   -h | --help) print_help "$0"; exit 0 ;;

@@ -12,7 +12,7 @@
 #   JOBS          how many files are compiled at a time (default: the number of cores)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/common.sh"
+source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../../scripts/lib/common.sh"
 
 RUNNER="$ROOT/ascend310_infer"
 BUILD="$RUNNER/build/runner"

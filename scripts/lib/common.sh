@@ -1,7 +1,7 @@
 # Shared by the scripts: the project's root, messages, --help, the virtual environment. Sourced, not run.
 # shellcheck shell=bash
 
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+ROOT="$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../.." && pwd)"
 VENV="$(realpath -m -- "${OCRNET_VENV:-$ROOT/.venv}")"
 # Absolute for the scripts that are called from another folder.
 export OCRNET_VENV="$VENV"

@@ -1,5 +1,5 @@
-# Give MindSpore the CUDA 11 libraries: those of the pip wheels (requirements-gpu.txt), or of a CUDA 11 toolkit. Sourced, not run: by the
-# scripts for GPUs, and by hand in bash, `source scripts/lib/gpu_env.sh`. Doing it twice changes nothing.
+# Give MindSpore the CUDA 11 libraries: those of the pip wheels (requirements-gpu.txt), or of a toolkit from 11.6 on. Sourced, not run: by
+# the scripts for GPUs, and by hand in bash, `source scripts/lib/gpu_env.sh`. Doing it twice changes nothing.
 # shellcheck shell=bash
 #
 # Environment: sets CUDA_HOME and LD_LIBRARY_PATH. Looks at the packages of OCRNET_VENV, VIRTUAL_ENV or .venv, or else of python3.
@@ -20,17 +20,21 @@ for name, pattern in (("mindspore", "lib/plugin"), ("nvidia", "*/lib")):
 PYTHON
 }
 
-# Print the CUDA 11 version of a toolkit; nothing for another one, or none. $1: its folder.
-gpu_env_version() { "$1/bin/nvcc" --version 2>/dev/null | sed -n 's/.*release \(11\.[0-9]*\),.*/\1/p'; }
+# Print the version of a toolkit if it is 11.6 to 11.9; nothing for another one, or none. $1: its folder.
+# For 11.1 to 11.5 MindSpore loads a plug-in that wants libnvrtc.so.11.1, which no wheel holds.
+gpu_env_version() { "$1/bin/nvcc" --version 2>/dev/null | sed -n 's/.*release \(11\.[6-9]\),.*/\1/p'; }
 
-# Choose CUDA_HOME, which MindSpore asks for its version: the user's if it is CUDA 11, that of nvcc on PATH, or the stand-in.
+# Choose CUDA_HOME, which MindSpore asks for its version: the user's if it will do, that of nvcc on PATH, or the stand-in. $1: the stand-in.
 gpu_env_choose_home() {
   local nvcc folder
   nvcc="$(realpath -- "$(command -v nvcc)" 2>/dev/null)" || nvcc=""
-  for folder in "${CUDA_HOME:-}" "${nvcc%/bin/nvcc}" /usr/local/cuda "$(cd "$(dirname "${BASH_SOURCE[0]}")/cuda11" && pwd)"; do
+  for folder in "${CUDA_HOME:-}" "${nvcc%/bin/nvcc}" /usr/local/cuda; do
+    # An empty one would mean /bin.
+    [ -n "$folder" ] && [ -n "$(gpu_env_version "$folder")" ] || continue
     export CUDA_HOME="$folder"
-    [ -z "$(gpu_env_version "$folder")" ] || return 0
+    return
   done
+  export CUDA_HOME="$1"
 }
 
 # Put folders in front of LD_LIBRARY_PATH, in their order, unless they are in it.
@@ -43,21 +47,25 @@ gpu_env_prepend() {
 }
 
 gpu_env() {
-  local checkout python install lacking plugin=11.6 folders=()
-  checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+  local checkout python install plugin found lacking folders=()
+  checkout="$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../.." && pwd)"
   python="${OCRNET_VENV:-${VIRTUAL_ENV:-$checkout/.venv}}/bin/python"
   [ -x "$python" ] || python="$(command -v python3)" || { gpu_env_say "no python3 found; set OCRNET_VENV"; return 1; }
   mapfile -t folders < <(gpu_env_folders "$python")
-  gpu_env_choose_home
-  [[ "$(gpu_env_version "$CUDA_HOME")" != 11.[1-5] ]] || plugin=11.1 # as MindSpore chooses
+  gpu_env_choose_home "$checkout/scripts/lib/cuda11"
   install="install it: $python -m pip install -r $checkout/requirements-gpu.txt"
-  if [ ! -f "${folders[0]:-}/libmindspore_gpu.so.$plugin" ]; then
+  plugin="${folders[0]:-}/libmindspore_gpu.so.11.6"
+  if [ ! -f "$plugin" ]; then
     gpu_env_say "$python has no MindSpore with a plug-in for GPUs (its wheels for Linux on x86-64 have one); $install"
     return 1
   fi
   [ ! -d "$CUDA_HOME/lib64" ] || folders+=("$CUDA_HOME/lib64")
-  gpu_env_prepend "${folders[@]:1}" "${folders[0]}/gpu$plugin" # the last one has NCCL
-  lacking="$(ldd "${folders[0]}/libmindspore_gpu.so.$plugin" | sed -n 's/^[[:space:]]*\([^ ]*\) => not found$/\1/p' | xargs)"
+  gpu_env_prepend "${folders[@]:1}" "${folders[0]}/gpu11.6" # the last one has NCCL
+  if ! found="$(ldd "$plugin" 2>&1)"; then
+    gpu_env_say "ldd cannot tell which libraries $plugin lacks: ${found##*$'\n'}"
+    return 1
+  fi
+  lacking="$(sed -n 's/^[[:space:]]*\([^ ]*\) => not found$/\1/p' <<<"$found" | xargs)"
   case "$lacking" in
     "") return 0 ;;
     libcuda.so.1) gpu_env_say "NVIDIA's driver, libcuda.so.1, is lacking; install it, or give it to a container (docker run --gpus all)" ;;

@@ -2,12 +2,12 @@
 # shellcheck shell=bash
 
 declare -A given=() # what the script was given: given[NAME] for each name of its usage
-words=()            # what follows "--", unchanged
+options=()          # what follows "--", unchanged
 python=""           # the interpreter
 how=()              # how src/launch starts the processes
 device=()           # the flags of train.py or eval.py that the script stands for
 
-# Read a script's arguments into `given` and `words`. $1: the names of its usage, optional ones in brackets. The rest: the arguments.
+# Read a script's arguments into `given` and `options`. $1: the names of its usage, optional ones in brackets. The rest: the arguments.
 read_arguments() {
   local usage="$1" name values=() needed=() allowed=0
   shift
@@ -23,7 +23,7 @@ read_arguments() {
     values+=("$1")
     shift
   done
-  [ $# -eq 0 ] || words=("${@:2}")
+  [ $# -eq 0 ] || options=("${@:2}")
   [ ${#values[@]} -ge ${#needed[@]} ] && [ ${#values[@]} -le "$allowed" ] \
     || fail "expected $usage, got ${#values[@]} arguments (see --help)"
   for name in "${needed[@]}"; do
@@ -34,10 +34,10 @@ read_arguments() {
   read_optional "${values[@]}"
 }
 
-# Read [BEGIN_EPOCH] [EVAL_CALLBACK]; either may be left out, for a number and True or False cannot be taken for one another.
+# Read [BEGIN_EPOCH] [EVAL_CALLBACK]; either may be left out, for a number and True or False cannot be taken for one another, or be empty.
 read_optional() {
   [ $# -gt 0 ] || return 0
-  if [[ "$1" =~ ^[0-9]+$ ]]; then
+  if [[ "$1" =~ ^[0-9]*$ ]]; then
     given[BEGIN_EPOCH]="$1"
     shift
   fi
@@ -79,10 +79,12 @@ check_all() {
 
 # Check that there are so many GPUs, as far as this can be told, and find the CUDA libraries. $1: how many. $2: who says so, for messages.
 use_gpus() {
-  local found=() source="nvidia-smi finds"
+  local found=() visible source="nvidia-smi finds"
   if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
     source="CUDA_VISIBLE_DEVICES holds"
-    IFS=, read -ra found <<<"$CUDA_VISIBLE_DEVICES"
+    visible=",$CUDA_VISIBLE_DEVICES"
+    visible="${visible%%,-*}" # CUDA takes none from the first negative number on
+    IFS=, read -ra found <<<"${visible#,}"
   else
     mapfile -t found < <(nvidia-smi -L 2>/dev/null | grep '^GPU ')
   fi
@@ -104,9 +106,21 @@ use_msrun() {
     done
     check_number NODE_RANK "$NODE_RANK" 0
     how+=(--worker_num "$total" --node_rank "$NODE_RANK")
+  elif [ -n "${NODE_RANK:-}" ]; then
+    # Each host would train for itself, all into one folder.
+    fail "NODE_RANK $NODE_RANK: all $total processes are on this host; unset it, or set WORKER_NUM to the number on all hosts"
   fi
   [ -z "${MASTER_ADDR:-}" ] || how+=(--master_addr "$MASTER_ADDR")
   [ -z "${MASTER_PORT:-}" ] || { check_number MASTER_PORT "$MASTER_PORT" 1; how+=(--master_port "$MASTER_PORT"); }
+}
+
+# Put the number of processes, all of them on this host, into `how`. $1: the number.
+use_mpirun() {
+  local name
+  for name in WORKER_NUM NODE_RANK MASTER_ADDR MASTER_PORT; do
+    [ -z "${!name:-}" ] || fail "$name ${!name}: LAUNCHER=mpirun is for one host alone; unset $name, or take LAUNCHER=msrun"
+  done
+  how=(--mpirun "$1")
 }
 
 # Hand over to the launcher, or put it into the background. $1: folder for its logs. The rest: the command for each process.
@@ -118,25 +132,32 @@ start() {
   command=("$python" -m src.launch --log_dir "$logs" "${how[@]}" -- "$@")
   say "starting:$(printf ' %q' "${command[@]}")"
   [ "${DETACH:-0}" = 1 ] || exec "${command[@]}"
-  detach "$logs/console.log" "${command[@]}"
+  detach "$logs" "${command[@]}"
 }
 
-# Start a command that outlives this shell; what it refuses within a second ends this script too. $1: its log. The rest: the command.
+# Print what the ranks say of themselves in a folder, with what tells it from an earlier launch's. $1: the folder.
+list_ranks() { find "$1" -maxdepth 1 \( -name 'rank_*.pid' -o -name 'rank_*.exit' \) -printf '%f %i %T@\n' 2>/dev/null || true; }
+
+# Start a command that outlives this shell, and wait half a minute at most until a rank begins: what is refused before ends this script too.
+# console.log, to which each launch adds, gets what the foreground would show. $1: folder for its logs. The rest: the command.
 detach() {
-  local log="$1" pid status=0
-  mkdir -p -- "$(dirname -- "$log")" || fail "$(dirname -- "$log") cannot be made"
+  local logs="$1" log="$1/console.log" before pid status=0
+  mkdir -p -- "$logs" || fail "$logs cannot be made"
+  before="$(list_ranks "$logs")"
   setsid nohup "${@:2}" >>"$log" 2>&1 </dev/null &
   pid=$!
-  for _ in {1..10}; do
+  for _ in {1..300}; do
     sleep 0.1
     kill -0 "$pid" 2>/dev/null || break
+    ! list_ranks "$logs" | grep -qvxFf <(printf %s "$before") || break
   done
-  if ! kill -0 "$pid" 2>/dev/null; then
-    wait "$pid" || status=$?
-    [ "$status" -eq 0 ] || tail -n 1 -- "$log" >&2
-    [ "$status" -eq 0 ] || exit "$status"
+  if kill -0 "$pid" 2>/dev/null; then
+    say "pid $pid, log $log ('kill $pid' saves and stops)"
+    return
   fi
-  say "pid $pid, log $log ('kill $pid' saves and stops)"
+  wait "$pid" || status=$?
+  [ "$status" -eq 0 ] || { tail -n 1 -- "$log" >&2; exit "$status"; }
+  say "done already, log $log"
 }
 
 # Start train.py with what was given.
@@ -150,7 +171,7 @@ train() {
   [ -z "${given[BEGIN_EPOCH]:-}" ] || flags+=(--begin_epoch "${given[BEGIN_EPOCH]}")
   [ "${RESUME:-0}" = 0 ] || flags+=(--resume auto)
   [ -z "${given[EVAL_CALLBACK]:-}" ] || flags+=(--eval_callback "${given[EVAL_CALLBACK]}")
-  start "$output/logs/train" "$python" "$ROOT/train.py" "${flags[@]}" "${words[@]}"
+  start "$output/logs/train" "$python" "$ROOT/train.py" "${flags[@]}" "${options[@]}"
 }
 
 # Start eval.py with what was given.
@@ -160,5 +181,5 @@ evaluate() {
   output="$(absolute "${OUTPUT_PATH:-$(dirname -- "${given[CHECKPOINT_PATH]}")}")"
   flags=("${device[@]}" --data_path "${given[DATASET_PATH]}" --checkpoint_path "${given[CHECKPOINT_PATH]}" --output_path "$output")
   [ -z "${CONFIG:-}" ] || flags+=(--config "$CONFIG")
-  start "$output/logs/eval" "$python" "$ROOT/eval.py" "${flags[@]}" "${words[@]}"
+  start "$output/logs/eval" "$python" "$ROOT/eval.py" "${flags[@]}" "${options[@]}"
 }

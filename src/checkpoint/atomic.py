@@ -85,6 +85,22 @@ def room_errors(path: Path, size: int = 0) -> Iterator[None]:
         raise _no_room(path, size) from error
 
 
+def check_room(sizes: dict[Path, int]) -> None:
+    """Refuse to begin with files of one folder that do not all fit; an earlier file of a name gives its room back once it is replaced.
+
+    Args:
+        sizes: bytes of each file, in the order in which they are written.
+
+    Raises:
+        NoRoomError: naming the first file that would not fit.
+    """
+    taken = 0
+    for path, size in sizes.items():
+        if taken + size > shutil.disk_usage(path.parent).free:
+            raise _no_room(path, taken + size)
+        taken += size - (path.stat().st_size if path.is_file() else 0)
+
+
 def _no_room(path: Path, size: int) -> NoRoomError:
     free = shutil.disk_usage(path.parent).free
     unit, name = (10**6, "MB") if max(size, free) >= 10**6 else (10**3, "kB")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from src.checkpoint import atomic, state
-from src.checkpoint.atomic import NoRoomError, atomic_path, remove_leftovers
+from src.checkpoint.atomic import NoRoomError, atomic_path, check_room, remove_leftovers
 from src.checkpoint.state import Progress, save_state
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,18 @@ def test_nothing_is_written_where_there_is_no_room(tmp_path: Path, monkeypatch: 
     with atomic_path(path, size=12_999_999) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_files_are_begun_only_if_all_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_room(monkeypatch, free=10_000)
+    first, second = tmp_path / "first", tmp_path / "second"
+    check_room({first: 4000, second: 6000})
+    with pytest.raises(NoRoomError, match=r"second: 11 kB are needed and 10 kB are free; free room"):
+        check_room({first: 4000, second: 6001})
+    first.write_bytes(bytes(3000))  # its room is free again before the second is begun
+    check_room({first: 4000, second: 9000})
+    with pytest.raises(NoRoomError, match="first: 11 kB"):
+        check_room({first: 10_001, second: 1})
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

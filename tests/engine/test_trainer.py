@@ -122,8 +122,9 @@ def records(output: Path, kind: str) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in lines if line["kind"] == kind]
 
 
-def test_resuming_amid_an_accumulation_with_workers(data: Path, tmp_path: Path) -> None:
-    words = ["train.accumulate_steps=3", "loss.dynamic_loss_scale=True", "loss.loss_scale=64", "workers=2", "eval_callback=False"]
+def test_resuming_amid_an_accumulation_with_workers(data: Path, tmp_path: Path, pynative: None) -> None:
+    # tests/engine/test_train_step.py has the compiled accumulation.
+    words = [*UNCOMPILED, "train.accumulate_steps=3", "loss.dynamic_loss_scale=True", "loss.loss_scale=64", "workers=2"]
     assert run(train.main, arguments(data, tmp_path / "whole", *words, "total_epoch=2")) == 0
     assert run(train.main, arguments(data, tmp_path / "parts", *words, "total_epoch=2", "end_epoch=1")) == 0
     assert int(np.load(tmp_path / "parts" / "last.state")["num_accumulated"]) == 2

@@ -71,6 +71,7 @@ def main(folder: Path, arguments: Sequence[str]) -> int:
     import train
     from src.data.loader import TrainSource
     from src.engine.callback import EvalCallback
+    from src.engine.guard import Guard
     from src.engine.trainer import Trainer
     from src.runtime.entry import run
     from tests.tiny import tiny_config
@@ -79,8 +80,8 @@ def main(folder: Path, arguments: Sequence[str]) -> int:
     read = record_reading(TrainSource)
     matrices = []
 
-    def run_and_keep(self: EvalCallback) -> Any:
-        result = evaluated(self)
+    def run_and_keep(self: EvalCallback, guard: Guard) -> Any:
+        result = evaluated(self, guard)
         matrices.append(result.matrix)
         return result
 

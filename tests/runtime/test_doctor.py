@@ -1,13 +1,18 @@
 """The doctor on trees that stand for machines, and once on this one."""
 
+import ast
 import os
+import runpy
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from src.runtime.doctor import __main__ as doctor
+from src.runtime.doctor import probes
 from src.runtime.doctor.ascend import probe_ascend
 from src.runtime.doctor.gpu import LIBRARIES, probe_gpu
 from src.runtime.doctor.probes import ROOT, Finding, Machine, check_computation, check_packages, check_python
@@ -97,9 +102,12 @@ def test_gpu_plugin_absent(make):
 def test_gpu_with_another_cuda(make, tmp_path):
     plugin(tmp_path)
     loads = " ".join(["libcuda.so.1", *LIBRARIES])
-    program(tmp_path / "cuda/bin/nvcc", "echo 'release 12.4, V12.4.99'")
-    (finding,) = missing(probe_gpu(make(LOADS=loads)))
-    assert "version 12.4, and MindSpore needs 11" in finding.text and "gpu_env.sh" in finding.fix
+    for version in ("12.4", "11.5"):  # for 11.5: a plug-in that wants libnvrtc.so.11.1
+        program(tmp_path / "cuda/bin/nvcc", f"echo 'release {version}, V{version}.99'")
+        (finding,) = missing(probe_gpu(make(LOADS=loads)))
+        assert f"version {version}, and MindSpore needs 11.6 to 11.9" in finding.text and "gpu_env.sh" in finding.fix
+    program(tmp_path / "cuda/bin/nvcc", "echo 'release 11.8, V11.8.89'")
+    assert missing(probe_gpu(make(LOADS=loads))) == []
     (finding,) = missing(probe_gpu(make(LOADS=loads, CUDA_HOME="")))
     assert finding.text.startswith("CUDA_HOME: not set")
 
@@ -192,6 +200,16 @@ def test_computation(make, tmp_path, lines, text):
     assert finding.ok is (text.endswith("right numbers"))
 
 
+def test_a_program_that_cannot_be_killed_is_left(make, tmp_path, monkeypatch):
+    program(tmp_path / "bin/stuck", "exec sleep 5")
+    monkeypatch.setattr(probes, "KILL_SECONDS", 0.05)
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda process: None)  # it waits within a driver
+    begin = time.monotonic()
+    status, text = make().run([str(tmp_path / "bin/stuck")], 0.1)
+    assert time.monotonic() - begin < 3 and status == 124 and "cannot be killed" in text
+    os.kill(int(text.split("process ")[1].split()[0]), signal.SIGKILL)
+
+
 @pytest.mark.parametrize(("missing_part", "computes", "status"), [(True, True, 2), (False, True, 0), (False, False, 1)])
 def test_exit_status(make, monkeypatch, capsys, missing_part, computes, status):
     monkeypatch.setitem(doctor.PROBES, "GPU", (lambda machine: [Finding("part", ok=not missing_part, fix="install it")], 1))
@@ -209,6 +227,24 @@ def test_any_usable_device_is_enough(monkeypatch, capsys):
     assert [doctor.main(["--device_target", target]) for target in statuses] == [0, 2, 1]
     statuses["CPU"] = 1
     assert doctor.main([]) == 2
+
+
+def test_a_wrong_flag_is_told_in_one_line(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        doctor.main(["--device_target", "TPU"])
+    err = capsys.readouterr().err
+    assert "invalid choice: 'TPU'" in err and err.count("\n") == 1
+
+
+def test_an_old_python_is_told_so(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 8, 18))
+    monkeypatch.setitem(sys.modules, "argparse", None)  # nothing else is imported before
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(doctor.__file__, run_name="__main__")
+    assert capsys.readouterr().err.startswith("Python 3.8: MindSpore 2.8.0 needs 3.10 or 3.11; install")
+    folder = Path(doctor.__file__).parent
+    for path in (folder / "__main__.py", folder / "__init__.py", folder.parent / "__init__.py", ROOT / "src/__init__.py"):
+        ast.parse(path.read_text(), feature_version=(3, 6))
 
 
 def test_host(make, tmp_path):

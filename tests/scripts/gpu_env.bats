@@ -6,7 +6,7 @@ setup() {
   load launch_stubs
   make_place
   wheels="$PLACE/nvidia/cudnn/lib:$PLACE/nvidia/cublas/lib"
-  mkdir plugin && touch plugin/libmindspore_gpu.so.11.{1,6}
+  mkdir plugin && touch plugin/libmindspore_gpu.so.11.{1,6} # as in MindSpore's wheels
 }
 
 # Source gpu_env.sh in a subshell and show what it set. Everything: how often.
@@ -41,19 +41,48 @@ make_toolkit() {
   run -1 "$PROJECT/scripts/lib/cuda11/bin/nvcc" x.cu
 }
 
-@test "a CUDA 11 toolkit is used, in CUDA_HOME or by its nvcc on PATH, with the plug-in that MindSpore chooses for it" {
-  make_toolkit "a toolkit" 11.1
+@test "a CUDA 11 toolkit is used, in CUDA_HOME or by its nvcc on PATH" {
+  make_toolkit "a toolkit" 11.8
   CUDA_HOME="$PLACE/a toolkit" run -0 source_it once
   [ "${lines[0]}" = "$PLACE/a toolkit" ]
-  [ "${lines[1]}" = "$wheels:$PLACE/a toolkit/lib64:$PLACE/plugin/gpu11.1" ]
+  [ "${lines[1]}" = "$wheels:$PLACE/a toolkit/lib64:$PLACE/plugin/gpu11.6" ]
   PATH="$PLACE/a toolkit/bin:$PATH" run -0 source_it once
   [ "${lines[0]}" = "$PLACE/a toolkit" ]
 }
 
-@test "a toolkit of another version, for which MindSpore has no plug-in, is passed over" {
-  make_toolkit "a toolkit" 12.4
-  CUDA_HOME="$PLACE/a toolkit" PATH="$PLACE/a toolkit/bin:$PATH" run -0 source_it once
+@test "a toolkit for which MindSpore has no plug-in, or one whose libraries no wheel holds, is passed over" {
+  local version
+  for version in 12.4 11.5; do
+    make_toolkit "a toolkit" "$version"
+    CUDA_HOME="$PLACE/a toolkit" PATH="$PLACE/a toolkit/bin:$PATH" run -0 source_it once
+    [ "${lines[0]}" = "$PROJECT/scripts/lib/cuda11" ]
+    [ "${lines[1]}" = "$wheels:$PLACE/plugin/gpu11.6" ]
+  done
+}
+
+@test "an unset CUDA_HOME is not the folder above /bin/nvcc" {
+  # shellcheck disable=SC2317  # called by the sourced file
+  function /bin/nvcc { echo "Cuda compilation tools, release 11.8, V11.8.1"; }
+  run -0 source_it once
   [ "${lines[0]}" = "$PROJECT/scripts/lib/cuda11" ]
+}
+
+@test "sourced by a relative path or a link, with CDPATH set" {
+  cd "$PROJECT"
+  ln -s "$PROJECT/scripts/lib/gpu_env.sh" "$PLACE/link.sh"
+  local file
+  for file in scripts/lib/gpu_env.sh "$PLACE/link.sh"; do
+    # shellcheck disable=SC2016  # for the inner shell
+    CDPATH=.:/ run -0 bash -c 'source "$1"; echo "$CUDA_HOME"' _ "$file"
+    [ "$output" = "$PROJECT/scripts/lib/cuda11" ]
+  done
+}
+
+@test "without an answer of ldd nothing is known, and that is said" {
+  # shellcheck disable=SC2317  # called by the sourced file
+  ldd() { echo "ldd: command not found" >&2; return 127; }
+  run -1 source_it once
+  [[ "$output" == "gpu_env.sh: ldd cannot tell"*"libmindspore_gpu.so.11.6 lacks: ldd: command not found" ]]
 }
 
 @test "what is lacking is said in one line, with what installs it, and stops the scripts" {

@@ -17,6 +17,26 @@ setup() {
   [ -z "$(ls "$RECORDS")" ]
 }
 
+@test "every script finds the project through a link and a relative path, with CDPATH set" {
+  local script
+  export CDPATH=.:/
+  cd "$PROJECT"
+  for script in scripts/*.sh ascend310_infer/src/build.sh; do
+    ln -sf "$PROJECT/$script" "$PLACE/link.sh"
+    run -0 bash "$PLACE/link.sh" --help
+    [[ "$output" == "Summary: "* ]]
+  done
+  bash scripts/run_standalone_train_cpu.sh "$PLACE/a data set" "$PLACE/out" none
+  assert_training "$PLACE/out/logs/train" --single -- --device_target CPU --data_path "$PLACE/a data set" --output_path "$PLACE/out"
+  ln -s "$PROJECT/.ci/run" "$PLACE/run"
+  for script in .ci/run "$PLACE/run"; do
+    printf '#!/bin/sh\npwd\necho "$@"\n' >"$PLACE/bash"
+    chmod +x "$PLACE/bash"
+    PATH="$PLACE:$PATH" run -0 "$BASH" "$script"
+    [ "$output" = "$PROJECT"$'\nscripts/run_tests.sh' ]
+  done
+}
+
 @test "four arguments, relative and with spaces: absolute for train.py, and echoed so that they can be pasted" {
   run -0 call run_standalone_train.sh 3 "a data set" "new out" "weights/net 1.ckpt"
   [[ "$output" == *"$(printf '%q' "$PLACE/a data set")"* ]]
@@ -34,6 +54,8 @@ setup() {
   assert_training "$PLACE/out/logs/train" --single -- "${start[@]}" --eval_callback True
   call run_standalone_train_cpu.sh "a data set" out None 0 false
   assert_training "$PLACE/out/logs/train" --single -- "${start[@]}" --begin_epoch 0 --eval_callback False
+  call run_standalone_train_cpu.sh "a data set" out none "" True
+  assert_training "$PLACE/out/logs/train" --single -- "${start[@]}" --eval_callback True
 }
 
 @test "what follows -- goes to train.py unchanged, and CONFIG names the recipe" {
@@ -69,9 +91,12 @@ setup() {
   [ "$(cat out/logs/train/console.log)" = $'an earlier run\nthe launcher says hello' ]
 }
 
-@test "DETACH=1 does not hide that the launcher refused" {
-  DETACH=1 LAUNCH_STATUS=2 run -2 call run_standalone_train_cpu.sh "a data set" out none
+@test "DETACH=1 does not hide that the launcher refused, late, where an earlier launch failed; nor that all is done" {
+  mkdir -p out/logs/train && echo "pid 1" >out/logs/train/rank_0.pid
+  DETACH=1 LAUNCH_STATUS=2 LAUNCH_DELAY=1.3 run -2 call run_standalone_train_cpu.sh "a data set" out none
   [[ "$output" == *"the launcher says hello" ]]
+  DETACH=1 run -0 call run_standalone_train_cpu.sh "a data set" out none
+  [[ "$output" == *"==> done already, log $PLACE/out/logs/train/console.log" ]]
 }
 
 @test "a rank table, and msrun on one host or several where there is none" {
@@ -133,6 +158,7 @@ setup() {
   assert_refused "'-1' is no argument" run_distribute_train_gpu.sh -1 "a data set" out none
   assert_refused "'perhaps': expected BEGIN_EPOCH" run_standalone_train_cpu.sh "a data set" out none perhaps
   assert_refused "'1': expected" run_standalone_train_cpu.sh "a data set" out none 3 1
+  assert_refused "'junk': expected" run_standalone_train_cpu.sh "a data set" out none "" junk
   assert_refused "'3' behind EVAL_CALLBACK" run_standalone_train_cpu.sh "a data set" out none True 3
   assert_refused "options of train.py or eval.py go behind --" run_standalone_train_cpu.sh "a data set" out none --lr 0.1
   assert_refused "CHECKPOINT_PATH is empty" run_standalone_train_cpu.sh "a data set" out ""
@@ -152,9 +178,21 @@ setup() {
   NO_PACKAGES=1 assert_refused "lacks packages" run_standalone_train_cpu.sh "a data set" out none
   WORKER_NUM=1 assert_refused "WORKER_NUM 1: fewer than the 2" run_distribute_train_cpu.sh 2 "a data set" out none
   WORKER_NUM=4 NODE_RANK=0 assert_refused "set MASTER_ADDR too" run_distribute_train_cpu.sh 2 "a data set" out none
+  NODE_RANK=1 assert_refused "NODE_RANK 1: all 2 processes are on this host" run_distribute_train_cpu.sh 2 "a data set" out none
+  local variable
+  for variable in WORKER_NUM NODE_RANK MASTER_ADDR MASTER_PORT; do
+    (
+      export LAUNCHER=mpirun "$variable=16"
+      assert_refused "$variable 16: LAUNCHER=mpirun is for one host alone" run_distribute_train_gpu.sh 2 "a data set" out none
+    )
+  done
   LAUNCHER=slurm assert_refused "LAUNCHER 'slurm'" run_distribute_train_gpu.sh 2 "a data set" out none
   CUDA_VISIBLE_DEVICES=0 assert_refused "DEVICE_NUM 2: CUDA_VISIBLE_DEVICES holds 1" run_distribute_train_gpu.sh 2 "a data set" out none
   CUDA_VISIBLE_DEVICES="" assert_refused "holds 0 devices" run_distribute_train_gpu.sh 1 "a data set" out none
+  CUDA_VISIBLE_DEVICES=-1 assert_refused "holds 0 devices" run_distribute_train_gpu.sh 1 "a data set" out none
+  CUDA_VISIBLE_DEVICES=GPU-1,-1,0 assert_refused "holds 1 devices" run_distribute_train_gpu.sh 2 "a data set" out none
+  GPUS=2 assert_refused "DEVICE_ID 08: nvidia-smi finds 2 devices" run_standalone_train_gpu.sh 08 "a data set" out none
+  GPUS=2 assert_refused "DEVICE_ID 08: nvidia-smi finds 2 devices" run_eval_gpu.sh 08 "a data set" "weights/net 1.ckpt"
   GPUS=2 assert_refused "DEVICE_ID 2: nvidia-smi finds 2 devices" run_standalone_train_gpu.sh 2 "a data set" out none
   GPUS=2 assert_refused "DEVICE_ID 3: nvidia-smi finds 2 devices" run_eval_gpu.sh 3 "a data set" "weights/net 1.ckpt"
 }

@@ -1,7 +1,7 @@
 # What the tests of the launching scripts share: a folder with data and weights, and stubs in place of python, ldd, msrun and mpirun.
 # shellcheck shell=bash
 
-PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+PROJECT="$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../.." && pwd)"
 STUBS="$PROJECT/tests/scripts/stubs"
 REAL_PYTHON="${OCRNET_VENV:-$PROJECT/.venv}/bin/python"
 [ -x "$REAL_PYTHON" ] || REAL_PYTHON="$(command -v python3)"
@@ -10,7 +10,7 @@ REAL_PYTHON="${OCRNET_VENV:-$PROJECT/.venv}/bin/python"
 make_place() {
   local variable
   for variable in CONFIG RESUME DETACH OUTPUT_PATH LAUNCHER MPIRUN_OPTIONS WORKER_NUM LOCAL_WORKER_NUM NODE_RANK MASTER_ADDR MASTER_PORT \
-    CUDA_VISIBLE_DEVICES CUDA_HOME VIRTUAL_ENV LD_LIBRARY_PATH PYTHONPATH DEVICE_IPS SERVER_ID \
+    CUDA_VISIBLE_DEVICES CUDA_HOME CDPATH VIRTUAL_ENV LD_LIBRARY_PATH PYTHONPATH DEVICE_IPS SERVER_ID \
     RANK_ID DEVICE_ID RANK_SIZE RANK_TABLE_FILE; do
     unset "$variable"
   done

@@ -7,10 +7,21 @@ Exit status: 0, the device asked for (without one: any) can be used; 2, somethin
 is there and yet a computation failed. It runs where nothing is installed yet: MindSpore is imported by a process of its own, at the end.
 """
 
+import sys
+
+# Here, since what is imported below cannot be read by such a Python: this file can, down to 3.6.
+if sys.version_info < (3, 10):  # noqa: UP036
+    print(
+        f"Python {sys.version_info[0]}.{sys.version_info[1]}: MindSpore 2.8.0 needs 3.10 or 3.11; install Python 3.11, then "
+        "PYTHON=python3.11 bash scripts/quickstart.sh",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from src.runtime.doctor.ascend import probe_ascend
 from src.runtime.doctor.gpu import probe_gpu
@@ -116,11 +127,18 @@ def examine(machine: Machine, target: str, common: Sequence[Finding]) -> int:
     return status
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Errors in one line, with exit status 2, as in src/runtime/entry.py, which needs packages."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and leave."""
+        print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
+        raise SystemExit(EXIT_USER)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Look, print, return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m src.runtime.doctor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = OneLineParser(prog="python -m src.runtime.doctor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device_target", choices=tuple(PROBES), help="look at this device alone")
     arguments = parser.parse_args(argv)
     machine = Machine()

@@ -66,15 +66,18 @@ def _library(machine: Machine, name: str, wheel: str, error: str) -> Finding:
 
 
 def _cuda_version(machine: Machine) -> Finding:
-    """MindSpore asks the nvcc of CUDA_HOME for a version and chooses its plug-in by it (strings of libmindspore_hardware_abstract.so)."""
+    """MindSpore asks the nvcc of CUDA_HOME for a version and chooses its plug-in by it (strings of libmindspore_hardware_abstract.so).
+
+    For 11.1 to 11.5 it chooses another one than that of PLUGIN, which wants libnvrtc.so.11.1; no wheel holds that.
+    """
     home = machine.environ.get("CUDA_HOME", "")
     if not home:
         return Finding("CUDA_HOME: not set; MindSpore asks its nvcc for CUDA's version", ok=False, fix=PATH_FIX)
     found = re.search(r"release (\d+\.\d+)", machine.run([f"{home}/bin/nvcc", "--version"], 10)[1])
     version = found[1] if found else "none"
-    if version.startswith("11."):
+    if re.fullmatch(r"11\.[6-9]", version):
         return Finding(f"CUDA_HOME: {home}, version {version}")
-    return Finding(f"CUDA_HOME: {home}; its nvcc tells version {version}, and MindSpore needs 11", ok=False, fix=PATH_FIX)
+    return Finding(f"CUDA_HOME: {home}; its nvcc tells version {version}, and MindSpore needs 11.6 to 11.9", ok=False, fix=PATH_FIX)
 
 
 def _plugin(machine: Machine) -> list[Finding]:

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 MIB = 1 << 20
 INSTALL = "pip install -r requirements.txt"
+KILL_SECONDS = 2  # that a killed program may take to end; one that waits within a driver does not
 
 # Loads each library as MindSpore would, by name, in a process of its own: it may crash, and cuDNN is large.
 _LOAD = """
@@ -80,22 +81,22 @@ class Machine:
     def run(self, command: Sequence[str], seconds: float, folder: Path | None = None) -> tuple[int, str]:
         """Return status and output (both streams) of a program; status 124 after so many seconds, 127 where it cannot be started."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 command,
                 env=dict(self.environ),
                 cwd=folder,
-                timeout=seconds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
             )
-        except subprocess.TimeoutExpired:
-            return 124, f"no answer within {seconds:.0f} s"
         except OSError as error:
             return 127, f"cannot be started: {error.strerror}"
-        return done.returncode, done.stdout
+        try:
+            return _finish(process, seconds)
+        finally:
+            process.kill()  # Ctrl-C
 
     def load(self, names: Sequence[str]) -> dict[str, str]:
         """Return for each library why it cannot be loaded, "" where it can, as a new process of this environment would find it."""
@@ -116,6 +117,21 @@ class Machine:
             return (self.root / path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
+
+
+def _finish(process: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
+    """Return status and output of a program that was started; kill it after so many seconds."""
+    try:
+        output = process.communicate(timeout=seconds)[0]
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        text = f"no answer within {seconds:.0f} s"
+    process.kill()
+    try:
+        process.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        text += f", and process {process.pid} cannot be killed: it waits within the kernel"
+    return 124, text
 
 
 def has_module(name: str) -> bool:
