@@ -131,6 +131,9 @@ def test_copier_killed_later_though_a_child_of_it_lives(node: Node, storage: Sto
     copier.send_signal(signal.SIGKILL)
     copier.wait()
     try:
+        deadline = time.monotonic() + 10  # the child may not have run at all yet
+        while is_elsewhere_locked(node.cache) and time.monotonic() < deadline:
+            time.sleep(0.02)
         assert child.is_running() and not is_elsewhere_locked(node.cache)
     finally:
         child.kill()
