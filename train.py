@@ -12,9 +12,10 @@ Writes config.yaml, train.log, metrics.jsonl, tb/, curves.png, checkpoints/, bes
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, open_output
+from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume, lock_output, open_output
 from src.config import UserError, load_config
 from src.config.facts import report_facts
 from src.config.loading import DEFAULT_PRESET
@@ -38,8 +39,11 @@ RESUME_HELP = "continue the run in this folder exactly where it stopped; auto: t
 AUTO = "auto"  # for --resume: where there is a run, else a new one
 
 
-def settle_resume(arguments: argparse.Namespace) -> None:
+def settle_resume(arguments: argparse.Namespace) -> bool:
     """Refuse flags that --resume would have to ignore; put the folder to continue, or None, in the place of --resume auto.
+
+    Returns:
+        Whether --resume auto was given.
 
     Raises:
         UserError: if flags do not go together.
@@ -49,13 +53,14 @@ def settle_resume(arguments: argparse.Namespace) -> None:
         arguments.resume = run_to_continue(arguments)
     given = [name for name in NOT_WITH_RESUME if getattr(arguments, name, None) is not None]
     if arguments.resume is None or not given:
-        return
+        return is_auto
     if not is_auto:
         raise UserError(f"--{given[0]} cannot be combined with --resume, which continues the run as it is in its folder")
     print(f"going on with the run in {arguments.resume}; left to it: {', '.join(given)}", flush=True)
     for name in given:
         vars(arguments).pop(name)
     arguments.config = None
+    return is_auto
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -69,14 +74,14 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, fetch what a ModelArts job names by urls, train; return the exit status."""
     arguments = make_parser().parse_args(argv)
-    settle_resume(arguments)
+    is_auto = settle_resume(arguments)
     flags, words = split_arguments(arguments)
     with open_job(arguments, flags) as job:
-        return train(job, arguments.config, words)
+        return train(job, arguments.config, words, is_auto)
 
 
-def train(job: Job, source: str | None, words: list[str]) -> int:
-    """Build, train, report; return the exit status."""
+def train(job: Job, source: str | None, words: list[str], may_be_complete: bool = False) -> int:
+    """Build, train, report; return the exit status. A run that has nothing left to do is an error, unless it `may_be_complete`."""
     flags, resume = job.flags, job.resume is not None
     if job.resume is not None:
         source, flags["output_path"] = config_for_resume(Path(job.resume)), job.resume
@@ -88,20 +93,29 @@ def train(job: Job, source: str | None, words: list[str]) -> int:
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
     from src.engine.trainer import Trainer
     from src.runtime.device import setup_runtime
-    from src.runtime.logging import log_to_file, setup_logging
+    from src.runtime.logging import failures_logged, log_to_file, setup_logging
 
     runtime = setup_runtime(config)
     logger = setup_logging(runtime.group.rank)
     logger.info("%s", runtime)
-    trainer = Trainer(config, runtime, folder, resume, on_saved=job.send)
-    if runtime.group.is_main:
-        open_output(folder, config)
-        log_to_file(folder / LOG_FILE)
-        logger.info("configuration: %s on preset %s", source or "no --config", config.preset)
-        if not resume:
-            report_facts(config, logger)
-        job.start_sending()
-    progress = trainer.run()
+    is_main = runtime.group.is_main
+    with ExitStack() as stack:
+        if is_main and resume:
+            stack.enter_context(lock_output(folder, new_run=False))
+        trainer = Trainer(config, runtime, folder, resume, on_saved=job.send)
+        if not may_be_complete:
+            trainer.refuse_if_complete()
+        if is_main and not resume:
+            stack.enter_context(lock_output(folder, new_run=True))  # not before all is checked: a wrong flag leaves no folder
+        stack.enter_context(failures_logged())
+        if is_main:
+            open_output(folder, config)
+            log_to_file(folder / LOG_FILE)
+            logger.info("configuration: %s on preset %s", source or "no --config", config.preset)
+            if not resume:
+                report_facts(config, logger)
+            job.start_sending()
+        progress = trainer.run()
     best = f"best mIoU {progress.best_miou:.4f} after epoch {progress.best_epoch}; " if progress.best_epoch else ""
     logger.info("training finished: %sresults in %s", best, folder)
     return 0

@@ -5,11 +5,15 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 _TEMPORARY = re.compile(r"\.(\d+)\.")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# What file systems answer that cannot flush a folder, such as object storage that is mounted.
+_NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 
 
 class NoRoomError(OSError):
@@ -26,8 +30,8 @@ class NoRoomError(OSError):
 def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it when not.
 
-    The temporary name keeps the suffix, which writers look at. The data is flushed to the disk before the rename, so that a machine that
-    loses power leaves the old file or the new one.
+    The temporary name keeps the suffix, which writers look at. The data is flushed to the disk before the rename and the folder after it,
+    so that a machine that loses power leaves the old file or the new one, and no later file without this one.
 
     Args:
         path: the file; an earlier one of its name takes its room until the rename.
@@ -45,8 +49,21 @@ def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
             with open(temporary, "rb") as stream:
                 os.fsync(stream.fileno())
             os.replace(temporary, path)
+            _flush_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSHING:
+            raise
 
 
 @contextmanager
@@ -68,6 +85,22 @@ def room_errors(path: Path, size: int = 0) -> Iterator[None]:
         raise _no_room(path, size) from error
 
 
+def check_room(sizes: dict[Path, int]) -> None:
+    """Refuse to begin with files of one folder that do not all fit; an earlier file of a name gives its room back once it is replaced.
+
+    Args:
+        sizes: bytes of each file, in the order in which they are written.
+
+    Raises:
+        NoRoomError: naming the first file that would not fit.
+    """
+    taken = 0
+    for path, size in sizes.items():
+        if taken + size > shutil.disk_usage(path.parent).free:
+            raise _no_room(path, taken + size)
+        taken += size - (path.stat().st_size if path.is_file() else 0)
+
+
 def _no_room(path: Path, size: int) -> NoRoomError:
     free = shutil.disk_usage(path.parent).free
     unit, name = (10**6, "MB") if max(size, free) >= 10**6 else (10**3, "kB")
@@ -81,12 +114,16 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files below a folder that killed processes left there; those of living ones stay."""
     for path in folder.rglob(".*"):
         found = _TEMPORARY.match(path.name)
-        if found and not _is_another_alive(int(found[1])) and path.is_file():
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # its process has finished it just now
+            if found and path.is_file() and not _is_being_written(path, int(found[1])):
+                path.unlink()
 
 
-def _is_another_alive(process: int) -> bool:
-    """Whether another process of this number lives; in containers a new process often has the number of the one that was killed."""
+def _is_being_written(path: Path, process: int) -> bool:
+    """Whether another process of this number lives and is no younger than the file.
+
+    In containers a new process often has the number of the one that was killed.
+    """
     if process == os.getpid():
         return False
     try:
@@ -95,4 +132,7 @@ def _is_another_alive(process: int) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    try:
+        return psutil.Process(process).create_time() <= path.stat().st_mtime
+    except psutil.Error:  # a process that may not be looked at
+        return True

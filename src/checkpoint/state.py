@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -18,6 +19,7 @@ from src.config.errors import UserError
 
 _PROGRESS_KEY = "__progress__"
 _ENTRY_SIZE = 512  # bytes that an archive holds for an array beside its numbers, at most: two zip records and numpy's header
+_PROGRESS_SIZE = 1024  # bytes of the progress and its entry, at most
 
 
 @dataclass
@@ -38,6 +40,29 @@ class Progress:
     best_epoch: int = 0
     evaluated_epoch: int = 0
 
+    def add_evaluation(self, epoch: int, miou: float) -> bool:
+        """Note what the evaluation after an epoch gave; return whether it is the best so far."""
+        self.evaluated_epoch = epoch
+        is_best = miou > self.best_miou
+        if is_best:
+            self.best_miou, self.best_epoch = miou, epoch
+        return is_best
+
+
+def batch_layout(config: Any, pictures: int, ranks: int) -> dict[str, int]:
+    """Return what decides which pictures the batch of a number holds, beside the seed."""
+    return {
+        "training pictures": pictures,
+        "batchsize": config.batchsize,
+        "ranks": ranks,
+        "train.accumulate_steps": config.train.accumulate_steps,
+    }
+
+
+def state_size(parameters: Mapping[str, ms.Parameter]) -> int:
+    """Return how many bytes `save_state` writes, at most."""
+    return _PROGRESS_SIZE + sum(parameter.nbytes + _ENTRY_SIZE for parameter in parameters.values())
+
 
 def save_state(parameters: dict[str, ms.Parameter], progress: Progress, path: Path) -> None:
     """Write a training step's state and its progress, as an uncompressed numpy archive without pickles.
@@ -47,8 +72,7 @@ def save_state(parameters: dict[str, ms.Parameter], progress: Progress, path: Pa
     """
     arrays = {name: parameter.asnumpy() for name, parameter in parameters.items()}
     arrays[_PROGRESS_KEY] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-    size = sum(array.nbytes + _ENTRY_SIZE for array in arrays.values())
-    with atomic_path(path, size) as temporary, open(temporary, "wb") as stream:
+    with atomic_path(path, state_size(parameters)) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **arrays)
 
 

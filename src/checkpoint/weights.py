@@ -36,6 +36,11 @@ def network_weights(network: nn.Cell) -> dict[str, ms.Parameter]:
     return {parameter.name: parameter for parameter in network.get_parameters() if not is_training_state(parameter.name)}
 
 
+def weights_size(network: nn.Cell) -> int:
+    """Return how many bytes `save_weights` writes into the weight file, at most."""
+    return sum(weight.nbytes + _ENTRY_SIZE for weight in network_weights(network).values())
+
+
 def save_weights(network: nn.Cell, path: Path, config: Any) -> None:
     """Write a network's weights and, beside them, the configuration that builds it; each file is complete or absent.
 
@@ -43,8 +48,7 @@ def save_weights(network: nn.Cell, path: Path, config: Any) -> None:
         NoRoomError: if they do not fit onto the disk.
     """
     weights = network_weights(network)
-    size = sum(weight.nbytes + _ENTRY_SIZE for weight in weights.values())
-    with atomic_path(path, size) as temporary, atomic_path(config_beside(path)) as beside:
+    with atomic_path(path, weights_size(network)) as temporary, atomic_path(config_beside(path)) as beside:
         save_config(config, beside)
         write_checkpoint(weights, temporary)
 

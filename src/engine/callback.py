@@ -8,10 +8,10 @@ from typing import Any
 
 from mindspore import nn
 
-from src.checkpoint.atomic import NoRoomError
+from src.checkpoint.atomic import NoRoomError, check_room
 from src.checkpoint.run_folder import STATE_FILE
-from src.checkpoint.state import Progress, first_not_finite, save_state
-from src.checkpoint.weights import save_weights
+from src.checkpoint.state import Progress, first_not_finite, save_state, state_size
+from src.checkpoint.weights import save_weights, weights_size
 from src.config.loading import config_beside
 from src.config.schema import last_epoch
 from src.data.basedataset import BaseDataset
@@ -51,7 +51,7 @@ class CheckpointKeeper:
 
         Raises:
             WorkError: if a parameter is not finite; nothing is written then.
-            NoRoomError: if the disk is full; each file is the new or the earlier one.
+            NoRoomError: if the disk is full; each file is the new or the earlier one, and where it was full before, both are of one step.
         """
         broken = first_not_finite(train_step.state())
         if broken:
@@ -60,8 +60,7 @@ class CheckpointKeeper:
         with self._how_to_go_on():
             if epoch is not None:
                 self._save_numbered(network, epoch)
-            save_weights(network, self._folder / "last.ckpt", self._config)
-            save_state(train_step.state(), progress, self._folder / STATE_FILE)
+            self._save_pair("last.ckpt", network, train_step, progress)
         self._on_saved()
 
     def save_evaluated(self, network: nn.Cell, train_step: TrainStep, progress: Progress, is_best: bool) -> None:
@@ -72,9 +71,17 @@ class CheckpointKeeper:
         """
         with self._how_to_go_on():
             if is_best:
-                save_weights(network, self._folder / "best.ckpt", self._config)
-            save_state(train_step.state(), progress, self._folder / STATE_FILE)
+                self._save_pair("best.ckpt", network, train_step, progress)
+            else:
+                save_state(train_step.state(), progress, self._folder / STATE_FILE)
         self._on_saved()
+
+    def _save_pair(self, name: str, network: nn.Cell, train_step: TrainStep, progress: Progress) -> None:
+        """Write a weight file and the state that belongs to it, or neither where there is no room for both."""
+        weights, state = self._folder / name, self._folder / STATE_FILE
+        check_room({weights: weights_size(network), state: state_size(train_step.state())})
+        save_weights(network, weights, self._config)
+        save_state(train_step.state(), progress, state)
 
     def _save_numbered(self, network: nn.Cell, epoch: int) -> None:
         if epoch % self._config.save_checkpoint_epochs and epoch != last_epoch(self._config):

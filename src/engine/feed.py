@@ -16,14 +16,22 @@ class Outcome(NamedTuple):
     """What some training steps gave.
 
     Attributes:
-        steps: batches that were trained on.
-        loss: of the last of them.
+        losses: of each batch that was trained on.
         data_seconds: time spent waiting for data; 0 where the device's queue hides it.
     """
 
-    steps: int
-    loss: float
+    losses: tuple[float, ...]
     data_seconds: float
+
+    @property
+    def steps(self) -> int:
+        """Batches that were trained on."""
+        return len(self.losses)
+
+    @property
+    def loss(self) -> float:
+        """That of the last batch."""
+        return self.losses[-1]
 
 
 def host_steps(train_step: nn.Cell, loader: Any) -> Iterator[Outcome]:
@@ -47,7 +55,7 @@ def host_steps(train_step: nn.Cell, loader: Any) -> Iterator[Outcome]:
         restore_signals()  # which reading took
         loss = float(train_step(*batch).asnumpy())
         restore_signals()  # which the step took
-        yield Outcome(1, loss, waited)
+        yield Outcome((loss,), waited)
 
 
 def bundle_sizes(first: int, last: int, *, epoch_steps: int, log_interval: int, save_steps: int) -> Iterator[int]:
@@ -92,9 +100,9 @@ def sink_steps(train_step: nn.Cell, loader: Any, sizes: Iterable[int]) -> Iterat
         restore_signals()
         with _reader_errors():
             losses = [sink() for _ in range(size)]
-            loss = float(losses[-1].asnumpy())
+            values = tuple(float(loss.asnumpy()) for loss in losses)
         restore_signals()
-        yield Outcome(size, loss, 0.0)
+        yield Outcome(values, 0.0)
 
 
 @contextmanager

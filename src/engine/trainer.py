@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from src.checkpoint.run_folder import STATE_FILE
-from src.checkpoint.state import Progress, load_state
+from src.checkpoint.state import Progress, batch_layout, load_state
 from src.config.errors import UserError
 from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
 from src.engine.assembly import build_train_network, build_train_step
 from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset, is_evaluation_due, last_good_files
 from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
-from src.engine.guard import Guard
+from src.engine.guard import BadLoss, Guard
 from src.engine.reporter import Reporter, log_recipe
 from src.engine.schedule import learning_rates
 from src.engine.shared_memory import check_shared_memory
@@ -58,58 +58,59 @@ class Trainer:
         self.rates = learning_rates(config, max(1, total_steps // config.train.accumulate_steps))
         self.train_step = build_train_step(config, self.network, self.rates, self.dataset.info.class_weights, runtime.group.size)
         self.progress = self._start(resume)
+        self._check_same_start()
         self._skipped = int(self.train_step.skipped_updates.asnumpy())
         self.keeper = CheckpointKeeper(config, folder, on_saved)
         self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
 
     def _start(self, resume: bool) -> Progress:
         config = self.config
-        layout = {
-            "training pictures": len(self.dataset),
-            "batchsize": config.batchsize,
-            "ranks": self.runtime.group.size,
-            "train.accumulate_steps": config.train.accumulate_steps,
-        }
+        layout = batch_layout(config, len(self.dataset), self.runtime.group.size)
         if resume:
             progress = load_state(self.train_step.state(), layout, self.folder / STATE_FILE)
         else:
             progress = Progress(step=config.begin_epoch * self.epoch_steps, layout=layout, evaluated_epoch=config.begin_epoch)
             global_step = self.train_step.optimizer.global_step
             global_step.set_data(global_step + progress.step // config.train.accumulate_steps)
-        if progress.step >= self._last_step and not self._is_evaluation_missing(progress):
-            hint = (
-                f"give a larger --end_epoch, up to {config.total_epoch}, to go on"
-                if last_epoch(config) < config.total_epoch
-                else "it is complete"
-            )
-            raise UserError(f"{self.folder}: training already reached epoch {last_epoch(config)}; {hint}")
-        self._check_same_start(progress.step)
         return progress
 
-    def _check_same_start(self, step: int) -> None:
-        group = self.runtime.group
+    def _check_same_start(self) -> None:
+        step, group = self.progress.step, self.runtime.group
         if int(group.sum_int64(np.array([step]))[0]) != step * group.size:
             raise UserError(f"{self.folder}: ranks would start at different steps (this one at {step}); all hosts must see the same folder")
+
+    def refuse_if_complete(self) -> None:
+        """Raise a UserError where `run` has nothing left to do."""
+        end, total = last_epoch(self.config), self.config.total_epoch
+        if self._is_complete():
+            hint = f"give a larger --end_epoch, up to {total}, to go on" if end < total else "it is complete"
+            raise UserError(f"{self.folder}: training already reached epoch {end}; {hint}")
 
     @property
     def _last_step(self) -> int:
         return last_epoch(self.config) * self.epoch_steps
 
-    def _is_evaluation_missing(self, progress: Progress) -> bool:
-        """Whether the run died after an epoch's end, with its state written, and before the epoch's evaluation was done."""
-        epoch, step = divmod(progress.step, self.epoch_steps)
-        return step == 0 and progress.evaluated_epoch < epoch and is_evaluation_due(self.config, epoch)
+    def _is_complete(self) -> bool:
+        return self.progress.step >= self._last_step and not self._is_evaluation_missing()
+
+    def _is_evaluation_missing(self) -> bool:
+        """Whether the run ended after an epoch's end, with its state written, and before the epoch's evaluation was done."""
+        epoch, step = divmod(self.progress.step, self.epoch_steps)
+        return step == 0 and self.progress.evaluated_epoch < epoch and is_evaluation_due(self.config, epoch)
 
     def run(self) -> Progress:
-        """Train from where progress stands to the end of epoch `end_epoch`.
+        """Train from where progress stands to the end of epoch `end_epoch`; where that is reached, nothing is written.
 
         Returns:
             Where training stands at the end.
 
         Raises:
             Stopped: on SIGTERM or SIGINT; from the first step on only when the step has ended and its state is written.
-            WorkError: if the loss is no longer finite.
+            WorkError: if the loss is no longer finite, or another rank has failed.
         """
+        if self._is_complete():
+            logger.info("training already reached epoch %d: nothing is left to do", last_epoch(self.config))
+            return self.progress
         with StopSignals() as signals:
             self.guard = Guard(self.runtime.group, signals, self.config.train.max_nonfinite_losses)
             reporter = self._build_reporter() if self.runtime.group.is_main else None
@@ -121,10 +122,10 @@ class Trainer:
         return self.progress
 
     def _run(self, signals: StopSignals, reporter: Reporter | None) -> None:
-        if self._is_evaluation_missing(self.progress):
+        if self._is_evaluation_missing():
             signals.patient = True
             self._evaluate(self.progress.step // self.epoch_steps, reporter)
-        if self.progress.step == self._last_step:
+        if self._is_complete():
             return
         # Nothing is lost in the first step, which compiles the network for minutes: a signal ends it at once, or as soon as it can.
         signals.patient = False
@@ -146,7 +147,7 @@ class Trainer:
             end_epoch=last_epoch(config),
             pictures_per_step=config.batchsize * group.size,
             log_interval=config.log_interval,
-            is_evaluated=not self._is_evaluation_missing(self.progress),
+            is_evaluated=not self._is_evaluation_missing(),
         )
 
     def _steps(self) -> Iterator[Outcome]:
@@ -161,41 +162,39 @@ class Trainer:
 
     def _after_steps(self, outcome: Outcome, reporter: Reporter | None) -> None:
         skipped_before, self._skipped = self._skipped, int(self.train_step.skipped_updates.asnumpy())
-        self.progress.step += outcome.steps
-        stop, is_finite = self.guard.after_step(outcome.loss)
+        first, self.progress.step = self.progress.step, self.progress.step + outcome.steps
+        verdict = self.guard.after_steps(outcome.losses)
         lr = float(self.rates[max(self._num_updates() - 1, 0)])
-        if not is_finite:
-            self._check_losses(outcome.loss, lr, self._skipped > skipped_before)
-        if reporter:
-            reporter.steps(self.progress.step, outcome, lr, self._skipped)
+        for bad in verdict.bad:
+            self._check_loss(bad, outcome.losses[bad.position], first + bad.position + 1, lr, self._skipped > skipped_before)
         epoch, in_epoch = divmod(self.progress.step, self.epoch_steps)
         every = self.config.save_state_steps
-        if is_finite and (stop or in_epoch == 0 or (every and self.progress.step % every == 0)):
+        is_due = bool(verdict.stop) or in_epoch == 0 or (every > 0 and self.progress.step % every == 0)
+        with self.guard.together(ask=is_due):
+            if reporter:
+                reporter.steps(self.progress.step, outcome, lr, self._skipped)
+        if is_due and verdict.is_finite:
             self._save(epoch if in_epoch == 0 else None, reporter)
         if in_epoch == 0:
-            self._after_epoch(epoch, is_finite, reporter)
-        if stop and self.progress.step < self._last_step:
-            self._stop(stop, is_finite)
+            self._after_epoch(epoch, verdict.is_finite and not verdict.stop, reporter)
+        if verdict.stop and not self._is_complete():
+            self._stop(verdict.stop, verdict.is_finite)
 
     def _stop(self, number: int, is_saved: bool) -> None:
         kept = "" if is_saved else f", whose loss is not finite and which was not saved; {last_good_files(self.folder)}"
-        line = f"stopped by {signal.Signals(number).name} at {self._place()}{kept}; continue with --resume {self.folder}"
+        line = f"stopped by {signal.Signals(number).name} at {self._place(self.progress.step)}{kept}; continue with --resume {self.folder}"
         logger.info("%s", line, extra={"bar": True})  # for train.log; a terminal shows it as the process's last line
-        self.guard.wait_for_all()
         raise Stopped(number, line)
 
-    def _check_losses(self, loss: float, lr: float, was_skipped: bool) -> None:
+    def _check_loss(self, bad: BadLoss, loss: float, step: int, lr: float, was_skipped: bool) -> None:
         loss_is = f"the loss is {loss}" if not math.isfinite(loss) else "the loss of another rank is not finite"
-        self.guard.check_row(
-            f"{loss_is} at {self._place()} (lr {lr:.3g})",
-            f"lower --lr or lengthen train.warmup_steps; {last_good_files(self.folder)}",
-            was_skipped,
-            is_last=self.progress.step == self._last_step,
-        )
+        where = f"{loss_is} at {self._place(step)} (lr {lr:.3g})"
+        advice = f"lower --lr or lengthen train.warmup_steps; {last_good_files(self.folder)}"
+        self.guard.check_loss(bad, where, advice, was_skipped, is_last=step == self._last_step)
 
-    def _place(self) -> str:
-        epoch, step = divmod(self.progress.step - 1, self.epoch_steps)
-        return f"epoch {epoch + 1} step {step + 1}"
+    def _place(self, step: int) -> str:
+        epoch, in_epoch = divmod(step - 1, self.epoch_steps)
+        return f"epoch {epoch + 1} step {in_epoch + 1}"
 
     def _num_updates(self) -> int:
         return int(self.train_step.optimizer.global_step.asnumpy()[0])
@@ -204,33 +203,36 @@ class Trainer:
         """Save the state and, where `epoch` is given, what its end leaves."""
         with reporter.untimed() if reporter else nullcontext():
             self.runtime.group.average_buffers(self.network)
-            if reporter:
-                self.keeper.save(self.network, self.train_step, self.progress, epoch)
+            with self.guard.together():
+                if reporter:
+                    if epoch is not None and not is_evaluation_due(self.config, epoch):
+                        reporter.draw()  # before the state, after which nobody makes up for what a kill left out
+                    self.keeper.save(self.network, self.train_step, self.progress, epoch)
 
-    def _after_epoch(self, epoch: int, is_saved: bool, reporter: Reporter | None) -> None:
+    def _after_epoch(self, epoch: int, may_evaluate: bool, reporter: Reporter | None) -> None:
         if reporter:
             reporter.epoch(epoch, self._skipped, float(self.train_step.loss_scale.asnumpy()))
         # Weights that were not saved are not evaluated either: a run that resumes would not come to the same best.ckpt.
-        if is_saved and is_evaluation_due(self.config, epoch):
+        if may_evaluate and is_evaluation_due(self.config, epoch):
             self._evaluate(epoch, reporter)
         if reporter:
-            reporter.draw()
             reporter.start_epoch()
 
     def _evaluate(self, epoch: int, reporter: Reporter | None) -> None:
         assert self.evaluator is not None
         try:
-            result = self.evaluator.run(self.guard)
+            with self.guard.together():
+                self._evaluate_and_save(self.evaluator, epoch, reporter)
         except Stopped as stop:
             name = signal.Signals(stop.number).name
             line = f"stopped by {name} in the evaluation after epoch {epoch}; continue with --resume {self.folder}"
             raise Stopped(stop.number, line) from None
+
+    def _evaluate_and_save(self, evaluator: EvalCallback, epoch: int, reporter: Reporter | None) -> None:
+        result = evaluator.run(self.guard)
         miou = float(np.nan_to_num(result.scores.miou))  # nan: no label has any class
+        is_best = self.progress.add_evaluation(epoch, miou)
         if reporter:
             reporter.evaluation(self.progress.step, epoch, miou, result.seconds)
-        is_best = miou > self.progress.best_miou
-        if is_best:
-            self.progress.best_miou, self.progress.best_epoch = miou, epoch
-        self.progress.evaluated_epoch = epoch
-        if reporter:
+            reporter.draw()
             self.keeper.save_evaluated(self.network, self.train_step, self.progress, is_best)

@@ -5,13 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src.checkpoint import atomic, state
-from src.checkpoint.atomic import NoRoomError, atomic_path, remove_leftovers
+from src.checkpoint.atomic import NoRoomError, atomic_path, check_room, remove_leftovers
 from src.checkpoint.state import Progress, save_state
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,18 @@ def test_nothing_is_written_where_there_is_no_room(tmp_path: Path, monkeypatch: 
     assert path.read_text() == "new"
 
 
+def test_files_are_begun_only_if_all_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_room(monkeypatch, free=10_000)
+    first, second = tmp_path / "first", tmp_path / "second"
+    check_room({first: 4000, second: 6000})
+    with pytest.raises(NoRoomError, match=r"second: 11 kB are needed and 10 kB are free; free room"):
+        check_room({first: 4000, second: 6001})
+    first.write_bytes(bytes(3000))  # its room is free again before the second is begun
+    check_room({first: 4000, second: 9000})
+    with pytest.raises(NoRoomError, match="first: 11 kB"):
+        check_room({first: 10_001, second: 1})
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_fills_up_while_writing(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.state"
@@ -56,6 +69,38 @@ def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Input/output") as caught, atomic_path(tmp_path / "x"):
         raise OSError(errno.EIO, "Input/output error")
     assert not isinstance(caught.value, NoRoomError)
+
+
+def test_data_are_on_the_disk_before_the_name_and_the_name_before_the_next_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, str]] = []
+    flush, rename = os.fsync, os.replace
+
+    def note_flush(number: int) -> None:
+        calls.append(("flush", Path(os.readlink(f"/proc/self/fd/{number}")).name))
+        flush(number)
+
+    def note_renaming(source: Path, target: Path) -> None:
+        calls.append(("rename", target.name))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(os, "replace", note_renaming)
+    (tmp_path / "folder").mkdir()
+    with atomic_path(tmp_path / "folder" / "x") as temporary:
+        temporary.touch()
+    assert calls == [("flush", temporary.name), ("rename", "x"), ("flush", "folder")]
+
+
+@pytest.mark.parametrize(("number", "is_error"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_mounted_storage_that_cannot_flush_folders(number: int, is_error: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flush(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with pytest.raises(OSError, match="Input/output") if is_error else nullcontext(), atomic_path(tmp_path / "x") as temporary:
+        temporary.touch()
+    assert os.listdir(tmp_path) == ["x"]
 
 
 # In a namespace of its own, where a file system of 1 MB may be mounted: a file of 400 kB fits twice and not three times.
@@ -117,7 +162,9 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
     dead = [tmp_path / f".{child.pid}.last.tmp", tmp_path / "checkpoints" / f".{child.pid}.epoch_0001.ckpt", tmp_path / f".{2**40}.x"]
     own = tmp_path / f".{os.getpid()}.last.state"  # of a process that had this number before: nothing is being written yet
     kept = [tmp_path / f".{os.getppid()}.last.state", tmp_path / ".hidden", tmp_path / "1.state", tmp_path / ".12"]
-    for path in (*dead, own, *kept):
+    again = tmp_path / f".{os.getppid()}.last.ckpt"  # older than the process that has this number now
+    for path in (*dead, own, *kept, again):
         path.touch()
+    os.utime(again, (1.0, 1.0))
     remove_leftovers(tmp_path)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(kept)

@@ -62,6 +62,12 @@ def test_bundles_are_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(outcome.steps, outcome.loss) for outcome in outcomes] == [(3, 4), (1, 9), (4, 49)]
 
 
+def test_the_loss_of_every_step_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub_sink(monkeypatch)
+    (outcome,) = sink_steps(lambda x: x if x != 1 else x / 0, Loader(3), [3])
+    assert outcome.losses == (0, float("inf"), 2)
+
+
 def test_both_ways_train_on_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     stub_sink(monkeypatch)
     sunk = [outcome.loss for outcome in sink_steps(square, Loader(6), [1] * 6)]

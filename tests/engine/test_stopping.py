@@ -1,11 +1,13 @@
 """Runs that are stopped, go wrong or find no room: what they say, what they leave, and that they can be continued from it."""
 
+import itertools
 import json
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ from src.engine import assembly, evaluator, history, trainer
 from src.engine.feed import Outcome, host_steps
 from src.engine.reporter import Reporter
 from src.inference.predictor import Predictor
+from src.runtime.distributed import Group
 from src.runtime.entry import run
+from src.runtime.modelarts.job import Job
 from tests.engine.kill_training import WORDS, OneLayer
 from tests.tiny import write_camvid
 
@@ -97,13 +101,13 @@ def test_a_signal_ends_the_step_and_resuming_continues_amid_the_epoch(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output, saved = tmp_path / "out", []
-    monkeypatch.setattr(trainer.Trainer.__init__, "__defaults__", (False, lambda: saved.append(state_step(output))))
+    monkeypatch.setattr(Job, "send", lambda job: saved.append(state_step(output) if (output / "last.state").exists() else 0))
     after_step(monkeypatch, 5, lambda: os.kill(os.getpid(), number))
     assert run(train.main, arguments(data, output)) == status
     expected = f"stopped by {number.name} at epoch 2 step 2; continue with --resume {output}"
     assert capsys.readouterr().err.strip() == expected  # the step that began when the signal came
     assert expected in (output / "train.log").read_text()
-    assert state_step(output) == 6 and saved == [3, 4, 6]
+    assert state_step(output) == 6 and saved == [0, 3, 4, 6]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the handlers are given back"
     assert run(train.main, ["--resume", str(output)]) == 0
     assert_equal_runs(output, whole)
@@ -143,6 +147,72 @@ def test_an_evaluation_that_a_signal_ended_is_made_up(
     assert "already reached epoch 4; it is complete" in capsys.readouterr().err
 
 
+def test_a_stop_at_an_epochs_end_leaves_its_evaluation_to_the_next_run(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    after_step(monkeypatch, 15, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "predict", None)  # not called, here after epoch 4, the last
+        assert run(train.main, arguments(data, output, "eval_interval=4")) == 143
+    assert capsys.readouterr().err.strip() == f"stopped by SIGTERM at epoch 4 step 4; continue with --resume {output}"
+    assert run(train.main, ["--resume", str(output)]) == 0
+    assert (output / "last.ckpt").read_bytes() == (whole / "last.ckpt").read_bytes()
+    assert records(output)[-1] == records(whole)[-1], "the evaluation"
+
+
+def test_a_state_that_ends_an_epoch_is_written_after_its_curves(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, drawn = tmp_path / "out", {}
+
+    def look(_: Job) -> None:  # called after every saving
+        if (output / "last.state").exists() and (output / "curves.png").exists():
+            drawn[state_step(output)] = int((output / "curves.png").read_text()) == len(records(output))
+
+    monkeypatch.setattr(history, "draw_curves", lambda records, path: path.write_text(str(len(records))))
+    monkeypatch.setattr(Job, "send", look)
+    assert run(train.main, arguments(data, output, "total_epoch=2", "save_state_steps=0")) == 0
+    assert drawn == {4: True, 8: True}, "without an evaluation, and with one"
+
+
+def test_a_complete_run_is_an_error_by_name_alone(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, sent = tmp_path / "out", []
+    shutil.copytree(whole, output)
+    leftover = output / ".99999999.curves.png"  # no process has this number
+    leftover.touch()
+    monkeypatch.setattr(Job, "send", lambda job: sent.append(leftover.exists()))
+    assert run(train.main, ["--resume", str(output)]) == 2
+    assert "training already reached epoch 4; it is complete" in capsys.readouterr().err
+    assert run(train.main, ["--resume", "auto", *arguments(data, output)]) == 0
+    assert sent == [False], "what an earlier run could not send any more"
+    assert "nothing is left to do" in (output / "train.log").read_text()
+    assert_equal_runs(output, whole)
+
+
+def test_ranks_that_would_start_at_different_steps_are_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Group, "sum_int64", lambda group, array: array + 3)
+    assert run(train.main, arguments(data, tmp_path / "out")) == 2
+    assert "ranks would start at different steps (this one at 0)" in capsys.readouterr().err
+    two = SimpleNamespace(size=2, sum_int64=lambda array: array + 8)
+    start: Any = SimpleNamespace(runtime=SimpleNamespace(group=two), progress=SimpleNamespace(step=8), folder=tmp_path)
+    trainer.Trainer._check_same_start(start)
+
+
+@pytest.mark.parametrize(("method", "step"), [("save", 4), ("save_evaluated", 8)])
+def test_a_failure_of_another_rank_ends_this_one_after_it_has_saved(
+    method: str, step: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save, has_saved = getattr(trainer.CheckpointKeeper, method), []
+    monkeypatch.setattr(trainer.CheckpointKeeper, method, lambda *args: has_saved.append(save(*args)))
+    monkeypatch.setattr(Group, "sum_int64", lambda group, array: array + [0, 0, 0, bool(has_saved)] if array.size == 4 else array)
+    assert run(train.main, arguments(data, tmp_path / "out", "save_state_steps=0")) == 1
+    assert capsys.readouterr().err.strip() == "error: another rank failed; its last line says why"
+    assert len(has_saved) == 1 and state_step(tmp_path / "out") == step
+
+
 def test_an_evaluation_that_failed_after_its_record_was_written_is_recorded_once(
     data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +234,7 @@ def lose(monkeypatch: pytest.MonkeyPatch, *bad_steps: int) -> None:
 
     def steps(train_step: Any, loader: Any) -> Iterator[Outcome]:
         for number, outcome in enumerate(host_steps(train_step, loader), start=1):
-            yield outcome._replace(loss=float("nan")) if number in bad_steps else outcome
+            yield outcome._replace(losses=(float("nan"),)) if number in bad_steps else outcome
 
     monkeypatch.setattr(trainer, "host_steps", steps)
 
@@ -202,6 +272,19 @@ def test_too_many_losses_that_are_not_finite_end_the_run(
     assert state_step(output) == (4 if len(bad) == 2 else 15)
 
 
+def test_a_loss_amid_a_bundle_is_seen(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bundles(train_step: Any, loader: Any) -> Iterator[Outcome]:
+        losses = [outcome.loss for outcome in itertools.islice(host_steps(train_step, loader), 8)]
+        yield from (Outcome(tuple(losses[:4]), 0.0), Outcome((losses[4], float("inf"), *losses[6:]), 0.0))
+
+    monkeypatch.setattr(trainer, "host_steps", bundles)
+    assert run(train.main, arguments(data, tmp_path / "out")) == 1
+    assert capsys.readouterr().err.startswith("error: the loss is inf at epoch 2 step 2 (lr 0.0")
+    assert state_step(tmp_path / "out") == 4
+
+
 def test_a_state_with_nan_never_replaces_a_good_one(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,18 +304,34 @@ def test_a_state_with_nan_never_replaces_a_good_one(
     assert state_step(output) == 4
 
 
+@pytest.mark.parametrize(("free", "name", "needed"), [(1000, "last.ckpt", "5 kB"), (7000, "last.state", "21 kB")])
 def test_a_full_disk_leaves_the_earlier_files_and_says_how_to_go_on(
-    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    free: int,
+    name: str,
+    needed: str,
+    data: Path,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    output = tmp_path / "out"
-    usage = shutil._ntuple_diskusage(10**9, 10**9, 1000)
+    output, weights, votes = tmp_path / "out", [], []
+    usage = shutil._ntuple_diskusage(10**9, 10**9, free)
+
+    def fill() -> None:
+        weights.append((output / "last.ckpt").read_bytes())
+        patch.setattr(atomic.shutil, "disk_usage", lambda path: usage)
+
     with monkeypatch.context() as patch:
-        after_step(patch, 5, lambda: patch.setattr(atomic.shutil, "disk_usage", lambda path: usage))
+        patch.setattr(Group, "sum_int64", lambda group, array: (votes.append(array.tolist()), array)[1])
+        after_step(patch, 5, fill)
         assert run(train.main, arguments(data, output)) == 2
     error = capsys.readouterr().err.strip()
-    expected = f"5 kB are needed and 1 kB are free; the earlier file is intact; free room, then --resume {output}"
-    assert error == f"error: {output / 'last.ckpt'}: {expected}"
+    expected = f"{needed} are needed and {free // 1000} kB are free; the earlier file is intact; free room, then --resume {output}"
+    assert error == f"error: {output / name}: {expected}"
+    assert votes[-1] == [0, 0, 0, 1], "the other ranks are told"
     assert state_step(output) == 4 and not list(output.rglob(".*"))
+    assert (output / "last.ckpt").read_bytes() == weights[0], "weights and state are of one step"
     assert run(train.main, ["--resume", str(output)]) == 0
     assert_equal_runs(output, whole)
 
@@ -249,7 +348,7 @@ def test_times_are_told_of_what_was_measured_alone(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("src.engine.reporter.logger.info", lambda text, *values, **_: lines.append(text % values))
     told = Reporter(tmp_path, 0, epoch_steps=1, end_epoch=2, pictures_per_step=1, log_interval=1)
     for epoch in (1, 2):
-        told.steps(epoch, Outcome(1, 1.0, 0.0), 0.1, 0)
+        told.steps(epoch, Outcome((1.0,), 0.0), 0.1, 0)
         told.epoch(epoch, 0, 1.0)
         told.start_epoch()
     told.close()

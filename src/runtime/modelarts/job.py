@@ -14,6 +14,7 @@ from src.runtime.modelarts.inputs import OUTPUT, Inputs, check_cache
 from src.runtime.modelarts.node_copy import copied_once
 from src.runtime.modelarts.results import LocalTarget, Results, Stamp, Target, list_files, logger
 from src.runtime.moxing_adapter import ObjectStorage, is_remote
+from src.runtime.stopping import StopSignals
 
 DEFAULT_CACHE = "/cache/ocrnet"
 # The flag that a url stands for.
@@ -76,15 +77,18 @@ class Job:
             self.results.send_while_training()
 
     def end(self, failed: bool) -> None:
-        """Send for the last time.
+        """Send for the last time; a first signal does not cut that short.
 
         Raises:
             WorkError: if that fails in a run that did not fail itself.
+            Stopped: at the second signal of the run.
         """
         if not (self.results and self.sending):
             return
         try:
-            self.results.send_at_end()
+            with StopSignals() as signals:
+                signals.patient = True  # a launcher that was told of another rank's end signals this one
+                self.results.send_at_end()
         except WorkError as error:
             if not failed:
                 raise

@@ -5,11 +5,9 @@ that no lock outlives a job. What the process does stands in CACHE/copy.json: `c
 process. A state counts if its process is that of a live job, or if it was written while this process was waiting.
 """
 
-import fcntl
 import json
 import os
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,6 +17,7 @@ from typing import IO
 import psutil
 
 from src.checkpoint.atomic import atomic_path
+from src.checkpoint.lock import close_in_children, try_lock
 from src.config.errors import UserError
 from src.runtime.entry import WorkError
 
@@ -86,20 +85,9 @@ def copied_once(cache: Path, request: dict[str, str], copy: Callable[[], Paths])
     timeout = _timeout()
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / LOCK_FILE, "a", encoding="utf-8") as lock:
-        _close_in_children(lock)
-        paths = _wait_or_be_elected(cache, lock.fileno(), request, timeout)
+        close_in_children(lock)
+        paths = _wait_or_be_elected(cache, lock, request, timeout)
         yield _copy(cache, request, copy) if paths is None else paths
-
-
-def _close_in_children(lock: IO[str]) -> None:
-    """Processes that are forked from this one (readers of data) must not keep the lock when it dies."""
-    reference = weakref.ref(lock)
-    os.register_at_fork(after_in_child=lambda: _close(reference()))
-
-
-def _close(lock: IO[str] | None) -> None:
-    if lock is not None:
-        lock.close()
 
 
 def _copy(cache: Path, request: dict[str, str], copy: Callable[[], Paths]) -> Paths:
@@ -114,12 +102,12 @@ def _copy(cache: Path, request: dict[str, str], copy: Callable[[], Paths]) -> Pa
     return paths
 
 
-def _wait_or_be_elected(cache: Path, lock: int, request: dict[str, str], timeout: float) -> Paths | None:
+def _wait_or_be_elected(cache: Path, lock: IO[str], request: dict[str, str], timeout: float) -> Paths | None:
     """Return what another process copied, or None with the lock taken: this process is to copy."""
     began, told = time.time(), time.monotonic()
     start, watched = told, False
     while True:
-        is_ours = _try_lock(lock)  # before the state is read: whoever let go of the lock has written its last word
+        is_ours = try_lock(lock)  # before the state is read: whoever let go of the lock has written its last word
         state = _read(cache)
         if state and (state.written >= began or (not is_ours and state.is_alive())):
             _check_request(cache, state, request)
@@ -155,14 +143,6 @@ def _describe(state: CopyState | None, cache: Path) -> str:
 
 def _urls(state: CopyState) -> str:
     return ", ".join(f"{name} {value}" for name, value in state.request.items())
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(cache: Path) -> CopyState | None:

@@ -2,22 +2,27 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import eval as eval_script
 import train
+from src.checkpoint.lock import try_lock
 from src.config import UserError
-from src.engine import evaluate_weights, evaluator
+from src.engine import evaluate_weights, evaluator, trainer
 from src.runtime.entry import WorkError, run, split_arguments
 from src.runtime.modelarts import results
 from src.runtime.modelarts.inputs import choose_weights
 from src.runtime.modelarts.job import Job, open_job
-from src.runtime.modelarts.results import list_files
+from src.runtime.modelarts.results import Results, list_files
+from src.runtime.stopping import Stopped, StopSignals
 from tests.runtime.modelarts.test_archive import make_tar, make_zip
+from tests.runtime.modelarts.test_results import signal_while_sending
 from tests.runtime.standin import Storage, forget_moxing, open_storage
 from tests.tiny import TINY_WORDS, write_camvid
 
@@ -284,6 +289,21 @@ def test_results_that_cannot_be_sent(storage: Storage, cache: Path) -> None:
             opened.send()
 
 
+@pytest.mark.parametrize(("num_signals", "is_stopped"), [(1, False), (2, True)])
+def test_the_last_sending_takes_two_signals_to_cut_short(
+    num_signals: int, is_stopped: bool, storage: Storage, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal_while_sending(monkeypatch, "last.state", num_signals)
+    stopped = False
+    try:
+        with StopSignals(), job(cache, "--train_url", "obs://b/out") as opened:
+            fill(cache / "output", opened)
+    except Stopped:  # would end pytest
+        stopped = True
+    assert stopped == is_stopped
+    assert (storage.root / "b/out/last.state").exists() == (not is_stopped)
+
+
 def fill(output: Path, opened: Job) -> None:
     output.mkdir()
     opened.start_sending()
@@ -309,7 +329,21 @@ def test_errors_about_a_copy_name_its_url(storage: Storage, cache: Path) -> None
 SMALL = ("--config", "camvid_w18_small", *TINY_WORDS, "mode=PYNATIVE", "eval_callback=False", "device_target=CPU")
 
 
-def test_training_and_a_resumed_one_that_fails(storage: Storage, cache: Path, pynative: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_and_a_resumed_one_that_fails(
+    storage: Storage, cache: Path, pynative: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locked = []
+
+    def look_and(function: Callable[..., Any]) -> Callable[..., Any]:
+        def look_and_call(*arguments: Any) -> Any:
+            with open(cache / "output" / "train.log") as log:
+                locked.append(not try_lock(log))
+            return function(*arguments)
+
+        return look_and_call
+
+    monkeypatch.setattr(Results, "send_while_training", look_and(Results.send_while_training))
+    monkeypatch.setattr(trainer, "load_state", look_and(trainer.load_state))
     write_camvid(storage.root / "b/data", num_train=2, num_val=1)  # a step per epoch
     urls = ["--modelarts", "True", "--cache_path", str(cache), "--data_url", "obs://b/data"]
     words = ["--train_url", "obs://b/out", "total_epoch=3", "end_epoch=1", "keep_checkpoint_max=1"]
@@ -322,7 +356,10 @@ def test_training_and_a_resumed_one_that_fails(storage: Storage, cache: Path, py
     state = (out / "last.state").read_bytes()
 
     assert run(train.main, [*urls, "--resume", "obs://b/out", "end_epoch=3", "lr=1e30", "train.warmup_steps=0"]) == 1
-    assert "at epoch 3 step 1" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "at epoch 3 step 1" in told.err and told.err not in told.out
+    assert told.err in (out / "train.log").read_text(), "the reason is sent as well"
+    assert len(locked) >= 5 and all(locked), "no other process may train into this folder"
     assert state != (out / "last.state").read_bytes() == (output / "last.state").read_bytes()
     log = (output / "train.log").read_bytes()
     assert log.startswith((out / "train.log").read_bytes()) and b"epoch: 2 step: 1" in (out / "train.log").read_bytes()

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from src.checkpoint.lock import try_lock
 from src.config import UserError
 from src.runtime.entry import WorkError
 from src.runtime.modelarts import node_copy
@@ -70,7 +71,7 @@ def node(tmp_path: Path, storage: Storage) -> Iterator[Node]:
 
 def is_elsewhere_locked(cache: Path) -> bool:
     with open(cache / node_copy.LOCK_FILE) as lock:
-        return not node_copy._try_lock(lock.fileno())
+        return not try_lock(lock)
 
 
 def answer(process: subprocess.Popen[str]) -> dict:
@@ -130,6 +131,9 @@ def test_copier_killed_later_though_a_child_of_it_lives(node: Node, storage: Sto
     copier.send_signal(signal.SIGKILL)
     copier.wait()
     try:
+        deadline = time.monotonic() + 10  # the child may not have run at all yet
+        while is_elsewhere_locked(node.cache) and time.monotonic() < deadline:
+            time.sleep(0.02)
         assert child.is_running() and not is_elsewhere_locked(node.cache)
     finally:
         child.kill()

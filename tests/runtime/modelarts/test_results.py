@@ -1,14 +1,18 @@
 """What is sent, in which order, how often, and what a failure does."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from src.runtime import stopping
 from src.runtime.entry import WorkError
 from src.runtime.modelarts import results
 from src.runtime.modelarts.results import LocalTarget, Results, list_files
 from src.runtime.moxing_adapter import ObjectStorage
+from src.runtime.stopping import StopSignals
 from tests.runtime.standin import Storage, open_storage
 
 URL = "obs://bucket/out"
@@ -112,6 +116,31 @@ def test_a_failure_keeps_the_earlier_state_and_is_made_good(storage: Storage, fo
     run.send_while_training()
     assert sent(storage) == ["last.ckpt", "last.state"]
     assert (storage.root / "bucket/out/last.state").read_text() == "new"
+
+
+def test_training_waits_for_slow_sending_and_a_signal_does_not_cut_it_short(
+    storage: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal_while_sending(monkeypatch, "last.ckpt", 1)
+    storage.rule("copy", "last.ckpt", sleep=0.2)
+    with StopSignals() as signals:
+        signals.patient = True  # as between the steps of training
+        Results(folder, URL, ObjectStorage(), {}).send_while_training()
+    assert signals.requested == signal.SIGTERM
+    assert remote(storage) == set(list_files(folder))
+
+
+def signal_while_sending(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+    """Send SIGTERM to this process as it begins to send a file."""
+    put = ObjectStorage.put
+    monkeypatch.setattr(stopping, "_SAME_REQUEST_SECONDS", 0.0)
+
+    def put_and_signal(storage: ObjectStorage, path: Path, url: str) -> None:
+        for _ in range(number if path.name == name else 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        put(storage, path, url)
+
+    monkeypatch.setattr(ObjectStorage, "put", put_and_signal)
 
 
 @pytest.mark.parametrize(("failures", "succeeds"), [(2, True), (3, False)])
