@@ -208,7 +208,7 @@ def test_a_failure_of_another_rank_ends_this_one_after_it_has_saved(
     save, has_saved = getattr(trainer.CheckpointKeeper, method), []
     monkeypatch.setattr(trainer.CheckpointKeeper, method, lambda *args: has_saved.append(save(*args)))
     monkeypatch.setattr(Group, "sum_int64", lambda group, array: array + [0, 0, 0, bool(has_saved)] if array.size == 4 else array)
-    assert run(train.main, arguments(data, tmp_path / "out", "save_state_steps=0")) == 1
+    assert run(train.main, arguments(data, tmp_path / "out", "total_epoch=2", "save_state_steps=0")) == 1
     assert capsys.readouterr().err.strip() == "error: another rank failed; its last line says why"
     assert len(has_saved) == 1 and state_step(tmp_path / "out") == step
 
