@@ -56,7 +56,7 @@ def settle_resume(arguments: argparse.Namespace) -> bool:
         return is_auto
     if not is_auto:
         raise UserError(f"--{given[0]} cannot be combined with --resume, which continues the run as it is in its folder")
-    print(f"going on with the run in {arguments.resume}; left to it: {', '.join(given)}", flush=True)
+    print(f"going on with the run in {arguments.resume} by its own configuration, without --{', --'.join(given)}", flush=True)
     for name in given:
         vars(arguments).pop(name)
     arguments.config = None

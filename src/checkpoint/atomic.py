@@ -105,7 +105,11 @@ def _no_room(path: Path, size: int) -> NoRoomError:
     free = shutil.disk_usage(path.parent).free
     unit, name = (10**6, "MB") if max(size, free) >= 10**6 else (10**3, "kB")
     # Rounded so that they never look equal.
-    room = f"{-(-size // unit)} {name} are needed and {free // unit} {name} are free" if size else f"{free // unit} {name} are not enough"
+    room = (
+        f"{-(-size // unit)} {name} are needed and {free // unit} {name} are free"
+        if size
+        else f"No space left, or no quota ({free // unit} {name} are free)"
+    )
     earlier = "; the earlier file is intact" if path.exists() else ""
     return NoRoomError(f"{path}: {room}{earlier}; free room")
 

@@ -138,7 +138,10 @@ class Trainer:
 
     def _build_reporter(self) -> Reporter:
         config, group = self.config, self.runtime.group
-        logger.info("training: %d pictures, %d steps per epoch, to epoch %d", len(self.dataset), self.epoch_steps, last_epoch(config))
+        start = f"from {self._place(self.progress.step + 1)} " if self.progress.step else ""
+        logger.info(
+            "training: %d pictures, %d steps per epoch, %sto epoch %d", len(self.dataset), self.epoch_steps, start, last_epoch(config)
+        )
         log_recipe(config, group.size, self.rates[min(self._num_updates(), len(self.rates) - 1)])
         return Reporter(
             self.folder,
@@ -182,9 +185,13 @@ class Trainer:
 
     def _stop(self, number: int, is_saved: bool) -> None:
         kept = "" if is_saved else f", whose loss is not finite and which was not saved; {last_good_files(self.folder)}"
-        line = f"stopped by {signal.Signals(number).name} at {self._place(self.progress.step)}{kept}; continue with --resume {self.folder}"
+        line = f"stopped by {signal.Signals(number).name} at {self._place(self.progress.step)}{kept}; {self._how_to_continue()}"
         logger.info("%s", line, extra={"bar": True})  # for train.log; a terminal shows it as the process's last line
         raise Stopped(number, line)
+
+    def _how_to_continue(self) -> str:
+        of_group = " under the same launcher (its script: RESUME=1)" if self.runtime.group.size > 1 else ""
+        return f"continue with --resume {self.folder}{of_group}"
 
     def _check_loss(self, bad: BadLoss, loss: float, step: int, lr: float, was_skipped: bool) -> None:
         loss_is = f"the loss is {loss}" if not math.isfinite(loss) else "the loss of another rank is not finite"
@@ -225,7 +232,7 @@ class Trainer:
                 self._evaluate_and_save(self.evaluator, epoch, reporter)
         except Stopped as stop:
             name = signal.Signals(stop.number).name
-            line = f"stopped by {name} in the evaluation after epoch {epoch}; continue with --resume {self.folder}"
+            line = f"stopped by {name} in the evaluation after epoch {epoch}; {self._how_to_continue()}"
             raise Stopped(stop.number, line) from None
 
     def _evaluate_and_save(self, evaluator: EvalCallback, epoch: int, reporter: Reporter | None) -> None:

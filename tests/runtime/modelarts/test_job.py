@@ -74,7 +74,7 @@ def test_resume_auto_in_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
     train.settle_resume(arguments)
     assert arguments.resume == str(tmp_path)
     assert split_arguments(arguments)[0] == {"lr": 0.1}
-    assert "left to it: output_path, begin_epoch" in capsys.readouterr().out
+    assert "by its own configuration, without --output_path, --begin_epoch" in capsys.readouterr().out
     with pytest.raises(UserError, match="--resume auto looks for a run in --output_path"):
         train.settle_resume(parser.parse_args(["--resume", "auto"]))
 
