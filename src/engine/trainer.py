@@ -138,10 +138,9 @@ class Trainer:
 
     def _build_reporter(self) -> Reporter:
         config, group = self.config, self.runtime.group
-        start = f"from {self._place(self.progress.step + 1)} " if self.progress.step else ""
-        logger.info(
-            "training: %d pictures, %d steps per epoch, %sto epoch %d", len(self.dataset), self.epoch_steps, start, last_epoch(config)
-        )
+        first, pictures, end = self.progress.step, len(self.dataset), last_epoch(config)
+        start = f"from {self._place(first + 1)} " if 0 < first < self._last_step else ""
+        logger.info("training: %d pictures, %d steps per epoch, %sto epoch %d", pictures, self.epoch_steps, start, end)
         log_recipe(config, group.size, self.rates[min(self._num_updates(), len(self.rates) - 1)])
         return Reporter(
             self.folder,
