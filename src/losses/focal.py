@@ -27,9 +27,7 @@ class Focal(nn.Cell):
     instead of its division by the boxes that hold an object.
     """
 
-    def __init__(
-        self, num_classes: int, ignore_label: int, class_weights: Sequence[float] | None = None, gamma: float = 2.0
-    ) -> None:
+    def __init__(self, num_classes: int, ignore_label: int, class_weights: Sequence[float] | None = None, gamma: float = 2.0) -> None:
         super().__init__()
         self.pixel_losses = PixelLosses(num_classes, ignore_label, class_weights)
         self.gamma = gamma

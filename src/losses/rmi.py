@@ -7,20 +7,21 @@ from src.losses.probabilities import ClassMaps
 
 POOLING = 3  # pixels pooled into one, each way
 RADIUS = 3  # side of the squares of pooled pixels whose distribution is looked at
-FLOOR = 1e-6  # smallest variance told from none; float32 covariances of values 0..1 are exact to some 1e-7
-MIN_SIZE = POOLING * RADIUS - POOLING // 2  # pixels; a smaller picture holds no whole square
+PLACES = tuple((y, x) for y in range(RADIUS) for x in range(RADIUS))  # in a square
+FLOOR = 1e-5  # variance added to all; float32 covariances of values 0..1 are exact to some 1e-7, and differences of them are taken
+MIN_SIZE = POOLING * RADIUS - 2 * (POOLING // 2)  # pixels; a smaller picture holds no whole square
 
 
 class RegionMutualInformation(nn.Cell):
     """What is left unknown of the labels in a square when the prediction there is known, if both were normally distributed.
 
     Per picture and class: 0.5 / 9 log det(M / a), M = S_yy - S_yp S_pp^-1 S_py of 9 labels y and 9 probabilities p (sigmoid) in 3x3
-    squares of maps that are pooled (mean of 3x3, with a border of zeros); a = FLOOR is added to the variances. It is 0 where the
-    prediction explains all, and for classes without labels; mean over pictures, sum over classes.
+    squares of maps that are pooled (mean of 3x3, with a border of zeros); a = FLOOR is added to the variances. It is 0 for classes without
+    labels, and at most log(2) / 2 where the prediction explains all. Mean over pictures, sum over classes.
 
-    It tells a prediction from its opposite no better than a correlation squared does, so it belongs beside a loss of single pixels: the
-    source takes each half. Classes count once each, however few pixels they have: class weights are for losses of single pixels. Pixels
-    that do not count are 0 in labels and probabilities, as in the source, and have no gradient.
+    A prediction and its opposite explain the labels equally well, so it belongs beside a loss of single pixels: the source takes half of
+    each. Classes count once each, however few pixels they have: class weights are for losses of single pixels. Pixels that do not count
+    are 0 in labels and probabilities, as in the source, and have no gradient.
 
     Args:
         num_classes: K.
@@ -37,7 +38,8 @@ class RegionMutualInformation(nn.Cell):
         ValueError: if the picture holds no whole square.
 
     Source: Zhao et al., NeurIPS 2019 (arXiv 1910.12037), and its authors' losses/rmi/rmi.py, whose value is this plus the constant
-    K / 2 log(a N), N squares, if their 5e-4 is a N: they add it to sums over the squares, in float64, which Ascend lacks.
+    K / 2 log(a N), N squares, if their 5e-4 is a N: they add it to sums over the squares, in
+    float64; float32 does not resolve that.
     """
 
     def __init__(self, num_classes: int, ignore_label: int) -> None:
@@ -51,7 +53,7 @@ class RegionMutualInformation(nn.Cell):
         truth, counted = self.class_maps(label)
         probabilities = ops.sigmoid(logits.astype(ms.float32)) * counted
         points = ops.concat((_squares(_pool(probabilities)), _squares(_pool(truth))), 2)  # (B, K, 18, N)
-        points = points - points.mean(3, keepdims=True)
+        points = points - points.mean(3, keep_dims=True)
         covariance = ops.matmul(points, points.transpose(0, 1, 3, 2)) / points.shape[3]
         return _log_det_of_rest(covariance).mean(0).sum() * (0.5 / RADIUS**2)
 
@@ -61,7 +63,6 @@ def _pool(maps: Tensor) -> Tensor:
     maps = ops.pad(maps, (POOLING // 2,) * 4)
     batch, classes, height, width = maps.shape
     rows, columns = height // POOLING, width // POOLING
-    # Not AvgPool: on Ascend it computes in float16.
     blocks = maps[:, :, : rows * POOLING, : columns * POOLING].reshape(batch, classes, rows, POOLING, columns, POOLING)
     return blocks.mean((3, 5))
 
@@ -70,7 +71,7 @@ def _squares(maps: Tensor) -> Tensor:
     """Return the 9 values of every 3x3 square of (B, K, h, w) as (B, K, 9, N)."""
     batch, classes, height, width = maps.shape
     height, width = height - RADIUS + 1, width - RADIUS + 1
-    shifted = [maps[:, :, y : y + height, x : x + width] for y in range(RADIUS) for x in range(RADIUS)]
+    shifted = [maps[:, :, y : y + height, x : x + width] for y, x in PLACES]
     return ops.stack(shifted, 2).reshape(batch, classes, RADIUS**2, height * width)
 
 
