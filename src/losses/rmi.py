@@ -8,6 +8,7 @@ from src.losses.probabilities import ClassMaps
 POOLING = 3  # pixels pooled into one, each way
 RADIUS = 3  # side of the squares of pooled pixels whose distribution is looked at
 PLACES = tuple((y, x) for y in range(RADIUS) for x in range(RADIUS))  # in a square
+BORDER = ops.Pad(((0, 0), (0, 0), (POOLING // 2, POOLING // 2), (POOLING // 2, POOLING // 2)))
 FLOOR = 1e-5  # variance added to all; float32 covariances of values 0..1 are exact to some 1e-7, and differences of them are taken
 MIN_SIZE = POOLING * RADIUS - 2 * (POOLING // 2)  # pixels; a smaller picture holds no whole square
 
@@ -60,7 +61,8 @@ class RegionMutualInformation(nn.Cell):
 
 def _pool(maps: Tensor) -> Tensor:
     """Return (B, K, H, W) averaged over 3x3 blocks, the first of which begin one pixel outside; what fills no block is left out."""
-    maps = ops.pad(maps, (POOLING // 2,) * 4)
+    # Not ops.pad: in MindSpore 2.8 a graph's gradients of it are right in its first run on the CPU alone.
+    maps = BORDER(maps)
     batch, classes, height, width = maps.shape
     rows, columns = height // POOLING, width // POOLING
     blocks = maps[:, :, : rows * POOLING, : columns * POOLING].reshape(batch, classes, rows, POOLING, columns, POOLING)
