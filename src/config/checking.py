@@ -91,9 +91,7 @@ def check_combinations(config: Any) -> None:
         raise UserError(
             f"dataset.ignore_label must lie above the {num_classes} classes and fit a byte (255); got {config.dataset.ignore_label}"
         )
-    weights = config.loss.class_weights
-    if weights is not None and len(weights) != num_classes:
-        raise UserError(f"loss.class_weights has {len(weights)} values for dataset.num_classes {num_classes}")
+    _check_loss(config)
     num_outputs = 2 if config.model.name == "seg_hrnet_ocr" else 1
     if len(config.loss.balance_weights) != num_outputs:
         raise UserError(
@@ -113,6 +111,26 @@ def check_combinations(config: Any) -> None:
         )
     if config.device_target == "CPU" and config.sink_mode == "on":
         raise UserError("sink_mode on needs a device queue, which the CPU lacks; use sink_mode off or auto")
+
+
+def _check_loss(config: Any) -> None:
+    loss, num_classes = config.loss, config.dataset.num_classes
+    if loss.class_weights is not None and len(loss.class_weights) != num_classes:
+        raise UserError(f"loss.class_weights has {len(loss.class_weights)} values for dataset.num_classes {num_classes}")
+    terms = list(loss.terms)
+    if len(set(terms)) < len(terms):
+        raise UserError(f"loss.terms must name each term once; got {terms}")
+    if len(loss.term_weights) != len(terms):
+        raise UserError(f"loss.term_weights needs {len(terms)} values, one for each of loss.terms {terms}; got {list(loss.term_weights)}")
+    if not any(loss.term_weights):
+        raise UserError(f"loss.term_weights must not all be 0; got {list(loss.term_weights)}")
+    if loss.use_ohem and "cross_entropy" not in terms:
+        raise UserError(f"loss.use_ohem is a way to take cross_entropy, which loss.terms {terms} lacks; add it or set loss.use_ohem False")
+    if terms == ["rmi"]:
+        raise UserError("loss.terms [rmi] alone cannot tell a prediction from its opposite; use [cross_entropy, rmi]")
+    sides = [side // config.train.downsample_rate for side in config.train.image_size]
+    if "rmi" in terms and min(sides) < 7:
+        raise UserError(f"loss.terms rmi needs labels of 7 pixels or more each way; train.image_size and downsample_rate give {sides}")
 
 
 def _check_optimizer(config: Any) -> None:

@@ -12,7 +12,7 @@ class Key:
 
     Attributes:
         default: value of the default preset.
-        kind: `int`, `float`, `bool`, `str`, or `[int]`, `[float]` for lists of them.
+        kind: `int`, `float`, `bool`, `str`, or `[int]`, `[float]`, `[str]` for lists of them.
         doc: one line for --help and the reference; names the unit where there is one.
         choices: the allowed values; empty allows all.
         minimum: smallest allowed value, of each element in a list.
@@ -201,12 +201,20 @@ SCHEMA: dict[str, Any] = {
     "loss": {
         "loss_scale": Key(10.0, float, "factor on the loss against fp16 underflow; gradients are divided by it", minimum=1),
         "dynamic_loss_scale": Key(False, bool, "halve loss_scale on overflow, double it after 2000 good updates"),
+        "terms": Key(
+            ["cross_entropy"],
+            [str],
+            "losses summed for the main output; class weights are for cross_entropy and focal: the others count every class once",
+            choices=("cross_entropy", "focal", "dice", "lovasz", "rmi"),
+        ),
+        "term_weights": Key([1.0], [float], "factor of each of the terms", minimum=0),
+        "focal_gamma": Key(2.0, float, "exponent by which focal discounts pixels that are right already", minimum=0),
         "use_weights": Key(True, bool, "weight classes by the data set's table"),
         "class_weights": Key(
             None, [float], "a weight per class instead of the data set's table, with use_weights", minimum=0, optional=True
         ),
-        "balance_weights": Key([0.4, 1.0], [float], "weights of auxiliary and main loss", minimum=0),
-        "use_ohem": Key(False, bool, "online hard example mining on the main output"),
+        "balance_weights": Key([0.4, 1.0], [float], "weights of auxiliary (cross_entropy) and main loss", minimum=0),
+        "use_ohem": Key(False, bool, "online hard example mining in the main output's cross_entropy"),
         "ohem_threshold": Key(0.9, float, "a pixel is hard while its true class has a lower probability", minimum=0, maximum=1),
         "ohem_keep": Key(131072, int, "keep at least so many pixels of a batch", minimum=1),
     },

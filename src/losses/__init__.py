@@ -1,1 +1,1 @@
-"""Segmentation losses: weighted cross entropy, OHEM, and their sum over a network's outputs."""
+"""Segmentation losses: weighted cross entropy, OHEM, focal, Dice, Lovasz-softmax and RMI, and their sum over a network's outputs."""

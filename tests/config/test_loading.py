@@ -87,6 +87,16 @@ def test_config_is_read_only() -> None:
         ("dataset.ignore_label=256", "fit a byte"),
         ("loss.class_weights=[1,2]", "2 values for dataset.num_classes 19"),
         ("loss.balance_weights=[1]", "needs 2 values"),
+        ("loss.terms=[lovas]", "'loss.terms' must be one of cross_entropy, focal, dice, lovasz, rmi; got 'lovas'"),
+        ("loss.terms=cross_entropy", "'loss.terms' must be a list of str"),
+        (
+            "loss.terms=[cross_entropy,dice]",
+            "loss.term_weights needs 2 values, one for each of loss.terms ['cross_entropy', 'dice']; got [1.0]",
+        ),
+        ("loss.terms=[dice,dice]", "must name each term once"),
+        ("loss.term_weights=[-1]", "at least 0"),
+        ("loss.term_weights=[0]", "must not all be 0"),
+        ("loss.terms=[rmi]", "use [cross_entropy, rmi]"),
         ("model.ocr.dropout=1", "below 1"),
         ("train.scale_range=[2,1]", "[smallest, largest]"),
         ("eval.stride=[600,600]", "pixels would be skipped"),
@@ -112,6 +122,18 @@ def test_end_epoch_follows_total_epoch_in_a_saved_configuration(tmp_path: Path) 
 def test_nesterov_needs_momentum() -> None:
     with pytest.raises(UserError, match="train.opt_momentum above 0"):
         load_config("demo", {}, ["train.nesterov=True", "train.opt_momentum=0"])
+
+
+def test_hard_examples_are_those_of_cross_entropy() -> None:
+    with pytest.raises(UserError, match="loss.use_ohem is a way to take cross_entropy"):
+        load_config("demo", {}, ["loss.terms=[focal]", "loss.use_ohem=True"])
+
+
+def test_rmi_needs_squares_of_labels() -> None:
+    words = ["loss.terms=[focal,rmi]", "loss.term_weights=[1,1]", "train.downsample_rate=4"]
+    load_config("demo", {}, [*words, "train.image_size=[28,64]"])
+    with pytest.raises(UserError, match=r"7 pixels or more each way.* give \[6, 16\]"):
+        load_config("demo", {}, [*words, "train.image_size=[27,64]"])
 
 
 def test_cpu_has_no_device_queue() -> None:

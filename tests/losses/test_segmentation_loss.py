@@ -5,7 +5,11 @@ from mindspore import Tensor, nn
 
 from src.config import load_config
 from src.losses.cross_entropy import CrossEntropy, OhemCrossEntropy
-from src.losses.segmentation import SegmentationLoss, build_loss
+from src.losses.dice import Dice
+from src.losses.focal import Focal
+from src.losses.lovasz import LovaszSoftmax
+from src.losses.rmi import RegionMutualInformation
+from src.losses.segmentation import SegmentationLoss, WeightedTerms, build_loss
 
 
 class MeanOfLogits(nn.Cell):
@@ -57,6 +61,38 @@ def test_ohem_is_for_the_main_output_alone():
     assert isinstance(main, OhemCrossEntropy)
     assert (main.keep, main.threshold) == (7, 0.6)
     assert all(isinstance(criterion, CrossEntropy) for criterion in build_loss(load_config("demo")).criteria)
+
+
+TERMS = {
+    "cross_entropy": OhemCrossEntropy,
+    "focal": Focal,
+    "dice": Dice,
+    "lovasz": LovaszSoftmax,
+    "rmi": RegionMutualInformation,
+}
+
+
+def test_terms_are_for_the_main_output_alone():
+    words = [f"loss.terms=[{','.join(TERMS)}]", "loss.term_weights=[1,2,3,4,0.5]", "loss.use_ohem=True", "loss.focal_gamma=3"]
+    auxiliary, main = build_loss(load_config("hrnetv2_w48", words=["dataset.num_classes=2", *words]), [2.0, 3.0]).criteria
+    assert isinstance(auxiliary, CrossEntropy)
+    assert [type(term) for term in main.terms] == list(TERMS.values())
+    assert main.weights == (1, 2, 3, 4, 0.5)
+    assert main.terms[1].gamma == 3
+    assert [table(main.terms[0]), table(main.terms[1])] == [[2.0, 3.0], [2.0, 3.0]]
+
+
+def test_a_single_term_has_its_weight():
+    main = build_loss(load_config("demo", words=["loss.terms=[dice]", "loss.term_weights=[0.5]"])).criteria[1]
+    assert main.weights == (0.5,)
+    assert isinstance(build_loss(load_config("demo", words=["loss.terms=[dice]"])).criteria[1], Dice)
+
+
+def test_terms_are_weighted_and_summed(mode):
+    logits, label = Tensor(np.full((1, 1, 2, 2), 3.0, np.float32)), Tensor(np.ones((1, 2, 2), np.int32))
+    assert WeightedTerms([MeanOfLogits(), MeanOfLogits()], [0.5, 2.0])(logits, label).asnumpy() == 12 * 2.5
+    with pytest.raises(ValueError, match="needs 2 values, one per term"):
+        WeightedTerms([MeanOfLogits(), MeanOfLogits()], [1.0])
 
 
 def test_a_plain_network_has_one_criterion():
