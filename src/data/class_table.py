@@ -1,4 +1,4 @@
-"""Which value a label file holds for a name of an annotation and for a colour of a mask: Cityscapes, CamVid, or a YAML file of one's own."""
+"""Which value a label file holds for an annotation's name or a mask's colour: Cityscapes, CamVid, or a YAML file of one's own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ KEYS = ("classes", IGNORED, "ignore_label", "background")
 CLASS_KEYS = ("name", "color", "labels", "colors")
 IGNORED_KEYS = ("labels", "colors")
 
-# What the 32 classes of the original CamVid masks are among the 11: the grouping of SegNet's training, as MATLAB's camvidPixelLabelIDs has it.
+# What the 32 classes of the original CamVid masks are among the 11. Source: MATLAB's example of SegNet on CamVid, camvidPixelLabelIDs.
 CAMVID_GROUPS: dict[str, tuple[Color, ...]] = {
     "building": ((0, 128, 64), (64, 192, 0), (64, 0, 64), (192, 0, 128)),  # bridge, wall, tunnel, archway
     "pole": ((0, 0, 64),),  # traffic cone

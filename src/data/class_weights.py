@@ -23,7 +23,7 @@ ABSENT_WEIGHT = 1.0  # of a class without pixels: it weighs nothing in any case
 
 
 def median_frequency(pixels: np.ndarray) -> np.ndarray:
-    """Return median(freq) / freq(c), where freq(c) is the share of c in the pictures that hold it, and the median goes over present classes.
+    """Return median(freq) / freq(c), where freq(c) is the share of c in the pictures that hold it; the median is that of present classes.
 
     Source: Eigen and Fergus, "Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale Convolutional
     Architecture", ICCV 2015, section 4.4. All pixels of a picture count, ignored ones too.

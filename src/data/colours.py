@@ -20,7 +20,7 @@ from src.config.checking import nearest
 from src.config.errors import UserError
 from src.data.class_table import ClassTable, Color, camvid_table, cityscapes_table, read_class_table
 from src.data.label_files import find_inputs, palette_picture, staging, target_of
-from src.data.pictures import UNREADABLE
+from src.data.pictures import UNREADABLE, check_end
 from src.runtime.entry import OneLineParser, run
 
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")  # JPEG: found, and refused with its reason
@@ -68,8 +68,9 @@ def read_codes(path: Path) -> np.ndarray:
                 raise UserError(f"{path}: a JPEG mask, whose compression changes colours; expected PNG, BMP or TIFF")
             if mask.mode not in MODES:
                 raise UserError(f"{path}: a mask of mode {mask.mode}; expected colours (RGB), this looks like class numbers or a depth map")
-            if mask.mode == "RGBA" and mask.getextrema()[3] != (255, 255):
+            if mask.mode == "RGBA" and np.asarray(mask.getchannel("A")).min() < 255:
                 raise UserError(f"{path}: is partly transparent; expected full colours")
+            check_end(path)
             pixels = np.asarray(mask.convert("RGB")).astype(np.int32)
     except UserError:
         raise
@@ -103,9 +104,10 @@ def convert(source: Path, out: Path, table: ClassTable) -> tuple[int, int]:
         for path, target in zip(tqdm(paths, desc="labels", unit="img", disable=not sys.stderr.isatty()), targets, strict=True):
             codes = read_codes(path)
             label = values[codes]
-            for code, pixels in zip(*np.unique(codes[label == UNKNOWN], return_counts=True), strict=True):
-                unknown[int(code)] += int(pixels)
-                files.setdefault(int(code), path)
+            strange, pixels = np.unique(codes[label == UNKNOWN], return_counts=True)
+            for code, number in zip(strange.tolist(), pixels.tolist(), strict=True):
+                unknown[code] += number
+                files.setdefault(code, path)
             if not unknown:
                 stage.write(path, target, palette_picture(label.astype(np.uint8), table.palette).save)
         if unknown:

@@ -1,13 +1,14 @@
 """Divide pictures and labels into lists for training and validation.
 
     python -m src.data.split FOLDER --val 0.2                                                   # pictures one by one
-    python -m src.data.split FOLDER --val 0.2 --by sequence --pattern '^(\\w+?)_\\d+'             # whole sequences
+    python -m src.data.split FOLDER --val 0.2 --by sequence --pattern '/([^/_]+)_[^/]*$'       # whole sequences
     python -m src.data.split FOLDER --list all.txt --val 0.2                                    # the pairs of a list
 
 FOLDER holds images/ and labels/ (or what --images and --labels name), whose files agree in their stems. Writes FOLDER/train.lst and
 FOLDER/val.lst. Each class has nearly the same share of the pixels in both. The same seed gives the same lists.
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,15 @@ def _by_stem(folder: Path, suffixes: Sequence[str], flag: str) -> dict[str, Path
             raise UserError(f"{path} and {found[stem]} have the same stem; rename one of them")
         found[stem] = path
     return found
+
+
+def _refuse_doubles(pairs: Sequence[Pair]) -> None:
+    """Refuse a picture that comes twice: it could train and validate."""
+    seen: dict[Path, str] = {}
+    for pair in pairs:
+        if pair.image in seen:
+            raise UserError(f"{pair.where}: {pair.image} stands in {seen[pair.image]} already; keep one of the lines")
+        seen[pair.image] = pair.where
 
 
 def sequences(root: Path, pairs: Sequence[Pair], pattern: str) -> list[str]:
@@ -157,9 +167,10 @@ def format_shares(counts: np.ndarray, is_val: np.ndarray) -> str:
     lines = ["value  % of train  % of val  % of its pixels in val"]
     train, val = counts[~is_val].sum(axis=0), counts[is_val].sum(axis=0)
     for value in np.flatnonzero(train + val):
-        shares = (100 * part[value] / max(part.sum(), 1) for part in (train, val))
+        share_train, share_val = (100 * part[value] / max(part.sum(), 1) for part in (train, val))
         missing = "  none in train" if not train[value] else "  none in val" if not val[value] else ""
-        lines.append("{:5d}  {:10.3f}  {:8.3f}  {:22.2f}{}".format(value, *shares, 100 * val[value] / (train + val)[value], missing))
+        in_val = 100 * val[value] / (train + val)[value]
+        lines.append(f"{value:5d}  {share_train:10.3f}  {share_val:8.3f}  {in_val:22.2f}{missing}")
     return "\n".join(lines)
 
 
@@ -179,6 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check(parser, arguments)
     root = arguments.folder
     pairs = read_pairs(root, list_path(root, arguments.list)) if arguments.list else find_pairs(root, arguments.images, arguments.labels)
+    _refuse_doubles(pairs)
     groups = sequences(root, pairs, arguments.pattern) if arguments.by == "sequence" else [str(number) for number in range(len(pairs))]
     counts = read_counts(pairs, arguments.ignore_label)
     is_val = split_pairs(pairs, groups, counts, arguments.val, arguments.seed)
@@ -189,13 +201,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check(parser: OneLineParser, arguments: object) -> None:
-    share, by, pattern = (getattr(arguments, name) for name in ("val", "by", "pattern"))
-    if not 0 < share < 1:
-        parser.error(f"--val {share:g} must lie between 0 and 1, as in 0.2")
-    if (by == "sequence") != (pattern is not None):
+def _check(parser: OneLineParser, arguments: argparse.Namespace) -> None:
+    if not 0 < arguments.val < 1:
+        parser.error(f"--val {arguments.val:g} must lie between 0 and 1, as in 0.2")
+    if (arguments.by == "sequence") != (arguments.pattern is not None):
         parser.error("--by sequence and --pattern REGEX go together, as in --by sequence --pattern '([^/_]+)_[^/]*$'")
-    if getattr(arguments, "seed") < 0 or not all(0 <= value <= 255 for value in getattr(arguments, "ignore_label")):  # noqa: B009
+    if arguments.seed < 0 or not all(0 <= value <= 255 for value in arguments.ignore_label):
         parser.error("--seed must be at least 0 and --ignore_label values of a byte, 0..255")
 
 
