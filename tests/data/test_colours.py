@@ -5,8 +5,7 @@ from PIL import Image
 from src.data.colours import main
 from src.data.polygons import convert as convert_polygons
 from src.runtime.entry import run
-from tests.data.make_data import write_png
-from tests.data.test_polygons import cityscapes, write
+from tests.data.make_data import polygon_tree, write_json, write_png
 
 SKY, ROAD, PAVEMENT, BIKE, VOID = (128, 128, 128), (128, 64, 128), (0, 0, 192), (192, 0, 192), (0, 0, 0)
 
@@ -34,8 +33,10 @@ def test_camvid_by_hand(tmp_path, capsys):
 
 
 def test_cityscapes_colours_give_back_train_ids(tmp_path):
-    tree = cityscapes(("road", [[0, 0], [7, 0], [7, 5], [0, 5]]), ("pole", [[1, 1], [4, 1], [4, 3]]), ("trailer", [[5, 4], [7, 4], [7, 5]]))
-    source = write(tmp_path / "a_polygons.json", tree)
+    tree = polygon_tree(
+        ("road", [[0, 0], [7, 0], [7, 5], [0, 5]]), ("pole", [[1, 1], [4, 1], [4, 3]]), ("trailer", [[5, 4], [7, 4], [7, 5]])
+    )
+    source = write_json(tmp_path / "a_polygons.json", tree)
     convert_polygons(source, tmp_path / "masks" / "a.png", "color", None)
     convert_polygons(source, tmp_path / "expected.png", "trainIds", None)
     assert main(words(tmp_path, "cityscapes")) == 0

@@ -1,4 +1,3 @@
-import json
 import math
 
 import numpy as np
@@ -9,7 +8,7 @@ from src.data.annotations import read_annotation
 from src.data.class_table import cityscapes_table, read_class_table
 from src.data.polygons import draw_labels, main
 from src.runtime.entry import run
-from tests.data.make_data import write_png
+from tests.data.make_data import polygon_tree, write_json, write_png
 
 CLASSES = """
 classes:
@@ -26,20 +25,10 @@ def labelme(*shapes, size_hw=(6, 8), **more):
     return {"version": "5.5.0", "imageHeight": size_hw[0], "imageWidth": size_hw[1], "imageData": None, "shapes": list(shapes), **more}
 
 
-def cityscapes(*objects, size_hw=(6, 8)):
-    return {"imgHeight": size_hw[0], "imgWidth": size_hw[1], "objects": [dict(zip(("label", "polygon"), o, strict=True)) for o in objects]}
-
-
 @pytest.fixture
 def classes(tmp_path):
     path = tmp_path / "classes.yaml"
     path.write_text(CLASSES)
-    return path
-
-
-def write(path, tree):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
     return path
 
 
@@ -55,7 +44,7 @@ def test_labelme_shapes_by_hand(tmp_path, classes):
         imageData="not looked at",
     )
     out = tmp_path / "out.png"
-    assert main([str(write(tmp_path / "a.json", tree)), str(out), "--classes", str(classes)]) == 0
+    assert main([str(write_json(tmp_path / "a.json", tree)), str(out), "--classes", str(classes)]) == 0
     assert rows(out) == ["........", ".0.00...", "....111.", ".0.1111.", "...1111.", "........"]
     picture = Image.open(out)
     assert picture.mode == "P" and np.asarray(picture.convert("RGB"))[2, 4].tolist() == [0, 200, 0]
@@ -67,7 +56,7 @@ def test_a_hole_is_a_later_shape(tmp_path, classes):
     classes.write_text(CLASSES + "background: field\n")
     ring = {"label": "wheat", "points": [[0, 0], [5, 0], [5, 5], [0, 5]]}
     hole = {"label": "field", "points": [[2, 2], [3, 2], [3, 3], [2, 3]], "shape_type": None}
-    path = write(tmp_path / "a.json", labelme(ring, hole, size_hw=(6, 7)))
+    path = write_json(tmp_path / "a.json", labelme(ring, hole, size_hw=(6, 7)))
     label = draw_labels(read_annotation(path), read_class_table(classes))
     expected = np.ones((6, 7), int)
     expected[2:4, 2:4], expected[:, 6] = 0, 0
@@ -92,13 +81,13 @@ def test_labelme_equals_its_own_way_of_masks(tmp_path):
         else:
             getattr(draw, kind)(flat, outline=1, fill=1)
         expected[np.asarray(mask)] = value
-    path = write(tmp_path / "a.json", labelme(*shapes, size_hw=(50, 60)))
+    path = write_json(tmp_path / "a.json", labelme(*shapes, size_hw=(50, 60)))
     np.testing.assert_array_equal(draw_labels(read_annotation(path), cityscapes_table("labelIds")), expected)
     assert set(np.unique(expected)) == {0, 7, 23, 26}
 
 
 def test_cityscapes_by_hand(tmp_path):
-    tree = cityscapes(
+    tree = polygon_tree(
         ("road", [[0, 0], [7, 0], [7, 5], [0, 5]]),
         ("cargroup", SQUARE),
         ("polegroup", [[6, 0], [7, 0], [7, 5], [6, 5]]),
@@ -108,7 +97,7 @@ def test_cityscapes_by_hand(tmp_path):
     )
     tree["objects"][4]["deleted"] = 1
     source = tmp_path / "gtFine" / "val" / "aa" / "aa_000000_000019_gtFine_polygons.json"
-    write(source, tree)
+    write_json(source, tree)
     assert main([str(tmp_path / "gtFine"), str(tmp_path / "out")]) == 0
     assert main([str(tmp_path / "gtFine"), str(tmp_path / "out"), "--labels", "trainIds"]) == 0
     ids, train_ids = (np.asarray(Image.open(path)) for path in sorted((tmp_path / "out/val/aa").iterdir()))
@@ -120,7 +109,7 @@ def test_cityscapes_by_hand(tmp_path):
 
 def test_again_and_with_other_content(tmp_path, capsys):
     for name in "ab":
-        write(tmp_path / "in" / f"{name}.json", labelme({"label": "road", "points": SQUARE}))
+        write_json(tmp_path / "in" / f"{name}.json", labelme({"label": "road", "points": SQUARE}))
     words = [str(tmp_path / "in"), str(tmp_path / "out")]
     assert main(words) == 0 and main(words) == 0
     assert "2 of them were there already" in capsys.readouterr().out
@@ -141,7 +130,7 @@ ROAD = {"label": "road", "points": TRIANGLE}
         ("{", "cannot be read as JSON"),
         ([1], "neither LabelMe's JSON"),
         ({"shapes": 3}, "neither LabelMe's JSON"),
-        (cityscapes(("road", TRIANGLE[:2])), "object 0 ('road'): a polygon has at least 3 points; got 2"),
+        (polygon_tree(("road", TRIANGLE[:2])), "object 0 ('road'): a polygon has at least 3 points; got 2"),
         (labelme({**ROAD, "points": TRIANGLE[:1]}), "shape 0 ('road'): a polygon has at least 3 points; got 1"),
         (labelme({**ROAD, "shape_type": "circle"}), "a circle has 2 points; got 3"),
         (labelme({**ROAD, "shape_type": "linestrip"}), "is a linestrip; only polygon, rectangle, circle cover an area"),
@@ -149,7 +138,7 @@ ROAD = {"label": "road", "points": TRIANGLE}
         ({"objects": [], "imgHeight": 4}, "'imgWidth' must be the picture's size, 1..65500 pixels; got None"),
         (labelme({**ROAD, "points": [[0, 0], [1, "a"], [3, 3]]}), "its points must be a list of [x, y]"),
         (labelme({"points": TRIANGLE}), "shape 0 has no label"),
-        (cityscapes(("raod", TRIANGLE)), "the label 'raod' is no class (did you mean road?)"),
+        (polygon_tree(("raod", TRIANGLE)), "the label 'raod' is no class (did you mean road?)"),
         (labelme({**ROAD, "label": "cargroup"}), "the label 'cargroup' is no class"),
         (labelme(ROAD, imagePath="p.png"), "says 8x6 pixels but"),
         ({**labelme(ROAD), "shapes": [3]}, "shape 0 must have 'label' and 'points'"),
@@ -157,8 +146,8 @@ ROAD = {"label": "road", "points": TRIANGLE}
 )
 def test_refusals(tmp_path, capsys, tree, message):
     write_png(tmp_path / "in" / "p.png", np.zeros((4, 4), np.uint8))
-    write(tmp_path / "in" / "good.json", labelme(ROAD))
-    write(tmp_path / "in" / "x.json", tree)
+    write_json(tmp_path / "in" / "good.json", labelme(ROAD))
+    write_json(tmp_path / "in" / "x.json", tree)
     assert run(main, [str(tmp_path / "in"), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert message in error and "x.json" in error and error.count("\n") == 1
@@ -166,11 +155,11 @@ def test_refusals(tmp_path, capsys, tree, message):
 
 
 def test_refused_words(tmp_path, capsys):
-    path = write(tmp_path / "in" / "a.json", labelme(ROAD))
-    write(tmp_path / "in" / "a_polygons.json", cityscapes(("road", TRIANGLE)))
+    path = write_json(tmp_path / "in" / "a.json", labelme(ROAD))
+    write_json(tmp_path / "in" / "a_polygons.json", polygon_tree(("road", TRIANGLE)))
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    write(tmp_path / "classes.yaml", CLASSES)
+    write_json(tmp_path / "classes.yaml", CLASSES)
     for words, message in (
         ([path, tmp_path / "out.jpg"], "labels are written as PNG; name it out.png"),
         ([tmp_path / "none", tmp_path], "no such file or folder"),
@@ -180,7 +169,7 @@ def test_refused_words(tmp_path, capsys):
     ):
         assert run(main, [str(word) for word in words]) == 2
         assert message in capsys.readouterr().err
-    write(tmp_path / "classes.yaml", "classes: [{name: road}]")
+    write_json(tmp_path / "classes.yaml", "classes: [{name: road}]")
     assert run(main, [str(tmp_path / "in"), str(tmp_path / "o"), "--classes", str(tmp_path / "classes.yaml")]) == 2
     assert "would both be written to" in capsys.readouterr().err
     with pytest.raises(SystemExit):
