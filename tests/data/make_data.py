@@ -1,5 +1,6 @@
 """Small data sets on disk for the tests of this folder."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -31,3 +32,15 @@ def make_cityscapes(root: Path, value: int, kind: str = "labelIds", split: str =
     write_png(root / f"leftImg8bit/{split}/aa/aa_000000_000019_leftImg8bit.png", np.zeros((*SIZE_HW, 3), np.uint8))
     write_png(root / f"gtFine/{split}/aa/aa_000000_000019_gtFine_{kind}.png", np.full(SIZE_HW, value, np.uint8))
     return root
+
+
+def polygon_tree(*objects, size_hw=(6, 8)):
+    """Return the content of a Cityscapes polygon file with these (label, polygon) pairs."""
+    return {"imgHeight": size_hw[0], "imgWidth": size_hw[1], "objects": [dict(zip(("label", "polygon"), o, strict=True)) for o in objects]}
+
+
+def write_json(path, tree):
+    """Write a tree as JSON, or text as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
+    return path
