@@ -16,7 +16,7 @@ from tests.tiny import tiny_config, write_camvid
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    config = tiny_config(write_camvid(folder / "data"))
+    config = tiny_config(write_camvid(folder / "data"), "mode=PYNATIVE")  # compiled evaluation: tests/engine/test_trainer.py
     ms.set_seed(1)
     (folder / "run").mkdir()
     save_weights(build_network(config), folder / "run" / "best.ckpt", config)
@@ -27,7 +27,9 @@ def evaluate(weights: Path, *more: str) -> int:
     return run(evaluation.main, ["--checkpoint_path", str(weights), *more])
 
 
-def test_results_stand_beside_the_weights_or_where_asked(weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_results_stand_beside_the_weights_or_where_asked(
+    weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None
+) -> None:
     assert evaluate(weights) == 0
     assert "===> mIoU: " in capfd.readouterr().out
     beside = json.loads((weights.parent / "eval.json").read_text())

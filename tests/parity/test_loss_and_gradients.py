@@ -66,7 +66,10 @@ class Compared:
             assert np.abs(self.expected[name]).max() <= limit
 
 
-@pytest.mark.parametrize(("network_name", "loss_name"), [*(("tiny", name) for name in LOSSES), ("w18_small", "ohem_weights")])
+@pytest.mark.parametrize(
+    ("network_name", "loss_name"),
+    [*(("tiny", name) for name in LOSSES), pytest.param("w18_small", "ohem_weights", marks=pytest.mark.slow)],
+)
 def test_loss_and_gradients(
     network_name: str, loss_name: str, tmp_path: Path, pynative: None, record_property: Callable[[str, object], None]
 ) -> None:

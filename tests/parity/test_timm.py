@@ -29,7 +29,9 @@ def backbone(checkpoint: Path) -> tuple[nn.Cell, object]:
     return network.set_train(False), config
 
 
-@pytest.mark.parametrize("name", ["hrnet_w18_small_v2", "hrnet_w18", pytest.param("hrnet_w48", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["hrnet_w18", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hrnet_w18_small_v2", "hrnet_w48"))]
+)
 def test_features(
     name: str,
     run_reference: Callable[..., Path],
