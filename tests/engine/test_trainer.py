@@ -124,9 +124,9 @@ def records(output: Path, kind: str) -> list[tuple[int, float]]:
 
 def test_resuming_amid_an_accumulation_with_workers(data: Path, tmp_path: Path, pynative: None) -> None:
     # tests/engine/test_train_step.py has the compiled accumulation.
-    words = [*UNCOMPILED, "train.accumulate_steps=3", "loss.dynamic_loss_scale=True", "loss.loss_scale=64", "workers=2"]
+    words = [*UNCOMPILED, "train.accumulate_steps=3", "loss.dynamic_loss_scale=True", "loss.loss_scale=64"]
     assert run(train.main, arguments(data, tmp_path / "whole", *words, "total_epoch=2")) == 0
-    assert run(train.main, arguments(data, tmp_path / "parts", *words, "total_epoch=2", "end_epoch=1")) == 0
+    assert run(train.main, arguments(data, tmp_path / "parts", *words, "total_epoch=2", "end_epoch=1", "workers=2")) == 0
     assert int(np.load(tmp_path / "parts" / "last.state")["num_accumulated"]) == 2
     assert run(train.main, ["--resume", str(tmp_path / "parts"), "--end_epoch", "2"]) == 0
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
