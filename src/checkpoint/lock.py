@@ -6,14 +6,18 @@ import weakref
 from typing import IO
 
 
-def try_lock(stream: IO[str]) -> bool:
-    """Lock an open file; return whether it is ours now. Closing it, or the end of the process, frees it.
+def try_lock(stream: IO, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file, without waiting; return whether it is ours now. Closing it, or the end of the process, frees it.
+
+    Args:
+        stream: the file.
+        kind: fcntl.LOCK_EX, for one alone, or fcntl.LOCK_SH, for several.
 
     Raises:
         OSError: if the file system has no locks.
     """
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from src.checkpoint.lock import try_lock
+
 _ROOM = 64  # bytes; both records have this length
 
 
@@ -89,13 +91,11 @@ class RankRecord:
 def lock(stream: IO, kind: int) -> bool:
     """Lock a file, without waiting; return whether that was possible. Where the file system knows no locks, nothing holds one."""
     try:
-        fcntl.flock(stream, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock(stream, kind)
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-    return True
+        return True
 
 
 def set_log_aside(log: Path) -> None:
