@@ -10,7 +10,6 @@ each process has as many as there are cores, and with the cores shared out by OM
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.config import load_config
+from src.launch.starting import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE_HW = (256, 512)  # of the synthetic pictures, as in scripts/quickstart.sh
@@ -43,13 +43,6 @@ def sides(batch: int, cores: int) -> list[Side]:
     """Return one process and two, the latter with equal and with double work, each with all threads and with a share of them."""
     shared = max(1, cores // 2)
     return [Side(1, batch, None)] + [Side(2, each, threads) for each in (batch // 2, batch) for threads in (None, shared)]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def train(side: Side, args: argparse.Namespace, data: Path, folder: Path) -> tuple[float, float]:

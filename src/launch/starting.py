@@ -80,7 +80,7 @@ def _plan_msrun(arguments: Any, msrun: str, rank_words: Sequence[str], environme
     _check_hosts(local, world, node, arguments.master_port)
     several = world > local
     node = node if several else 0
-    port = arguments.master_port or _free_port()
+    port = arguments.master_port or free_port()
     if node == 0:
         _check_port(port)
     # msrun starts "python" from PATH.
@@ -105,7 +105,8 @@ def _check_hosts(local: int, world: int, node: int | None, port: int | None) -> 
         raise UserError(f"--node_rank {node}: {world} processes, {local} on each host, are hosts 0 to {world // local - 1}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("", 0))
         return listener.getsockname()[1]

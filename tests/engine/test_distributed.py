@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -16,18 +15,13 @@ import pytest
 
 import eval as evaluation
 from src.engine import evaluate_weights as evaluation_of_weights
+from src.launch.starting import free_port
 from src.runtime.distributed import Group
 from src.runtime.entry import run
 from tests.engine.two_ranks import INDEPENDENT, ten_steps
 from tests.tiny import TINY_WORDS, tiny_config, write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def write_data(folder: Path) -> Path:
