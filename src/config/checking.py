@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from src.config.errors import UserError
+from src.config.networks import num_outputs
 from src.config.schema import SCHEMA, Key, flatten, last_epoch
 
 
@@ -92,15 +93,16 @@ def check_combinations(config: Any) -> None:
             f"dataset.ignore_label must lie above the {num_classes} classes and fit a byte (255); got {config.dataset.ignore_label}"
         )
     _check_loss(config)
-    num_outputs = 2 if config.model.name == "seg_hrnet_ocr" else 1
-    if len(config.loss.balance_weights) != num_outputs:
+    outputs = num_outputs(config.model.name)
+    if len(config.loss.balance_weights) != outputs:
         raise UserError(
-            f"loss.balance_weights needs {num_outputs} values for model.name {config.model.name}; got {list(config.loss.balance_weights)}"
+            f"loss.balance_weights needs {outputs} values for model.name {config.model.name}; got {list(config.loss.balance_weights)}"
         )
     if config.model.align_corners and not config.model.half_pixel_centers:
         raise UserError("model.half_pixel_centers False needs model.align_corners False: they are two rules of bilinear resizing")
-    if config.model.ocr.dropout >= 1:
-        raise UserError(f"model.ocr.dropout must be below 1; got {config.model.ocr.dropout}")
+    for head in ("ocr", "oc"):
+        if config.model[head].dropout >= 1:
+            raise UserError(f"model.{head}.dropout must be below 1; got {config.model[head].dropout}")
     _check_optimizer(config)
     low, high = config.train.scale_range
     if low > high:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.config.hrnet import HRNET_W48
+from src.config.networks import NAMES
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ SCHEMA: dict[str, Any] = {
         "crop_max_class_ratio": Key(
             1.0, float, "draw a crop again (10 times) while one class covers more than this part", minimum=0, maximum=1
         ),
+        "rare_class_temperature": Key(
+            0.0,
+            float,
+            "draw pictures by class, rare ones more often: probability of class c is exp((1 - its share) / this); 0: off",
+            minimum=0,
+        ),
+        "rare_class_min_pixels": Key(
+            3000, int, "with rare_class_temperature: draw a crop again (10 times) while the class has fewer pixels in it", minimum=1
+        ),
         "color": {
             "probability": Key(0.0, float, "chance of each colour change; 0 turns all off", minimum=0, maximum=1),
             "brightness_delta": Key(0.0, float, "largest amount added to 0..255 values", minimum=0),
@@ -99,6 +109,10 @@ SCHEMA: dict[str, Any] = {
             "initial backbone convolutions: N(0, 0.001), the same truncated, or He's normal",
             choices=("Normal", "TruncatedNormal", "HeNormal"),
         ),
+        "head_lr_ratio": Key(1.0, float, "learning rate of the heads, as a multiple of the backbone's", minimum=0),
+        "ema_decay": Key(
+            0.0, float, "average the weights over updates by this factor, for evaluation and weight files; 0: off", minimum=0, maximum=1
+        ),
         "opt_momentum": Key(0.9, float, "SGD momentum", minimum=0, maximum=1),
         "nesterov": Key(False, bool, "Nesterov momentum"),
         "wd": Key(0.0005, float, "weight decay", minimum=0),
@@ -115,7 +129,10 @@ SCHEMA: dict[str, Any] = {
         "sync_bn": Key(True, bool, "synchronise batch norm over devices where the device can"),
     },
     "dataset": {
-        "name": Key("Cityscapes", str, "data set", choices=("Cityscapes", "CamVid")),
+        "name": Key("Cityscapes", str, "data set", choices=("Cityscapes", "CamVid", "ADE20K", "LIP", "VOC", "Mapillary", "custom")),
+        "classes_file": Key(None, str, "YAML file of the classes of custom (and VOC, Mapillary) data: docs/DATASETS.md", optional=True),
+        "image_folder": Key("images", str, "custom: folder of the pictures, in the data folder"),
+        "label_folder": Key("labels", str, "custom: folder of the labels, in the data folder"),
         "num_classes": Key(19, int, "classes that the network tells apart", minimum=2),
         "ignore_label": Key(255, int, "label value that neither loss nor mIoU counts", minimum=0),
         "color_order": Key("RGB", str, "order of the channels that the network sees", choices=("RGB", "BGR"), of_weights=True),
@@ -151,7 +168,7 @@ SCHEMA: dict[str, Any] = {
         "overlays": Key(4, int, "pictures to paint into eval/", minimum=0),
     },
     "model": {
-        "name": Key("seg_hrnet_ocr", str, "network", choices=("seg_hrnet_ocr", "seg_hrnet")),
+        "name": Key("seg_hrnet_ocr", str, "network: backbone and head; without a head's name the plain one", choices=NAMES),
         "align_corners": Key(True, bool, "bilinear resizing maps corner pixels onto each other", of_weights=True),
         "half_pixel_centers": Key(
             True,
@@ -183,6 +200,48 @@ SCHEMA: dict[str, Any] = {
         "extra": {
             "FINAL_CONV_KERNEL": Key(1, int, "kernel of the last convolution of seg_hrnet", choices=(1, 3)),
             **{name: _stage_schema(HRNET_W48[name]) for name in ("STAGE1", "STAGE2", "STAGE3", "STAGE4")},
+        },
+        "resnet": {
+            "blocks": Key(
+                [3, 4, 23, 3], [int], "residual blocks of each stage: 3, 4, 23, 3 is ResNet-101; 3, 4, 6, 3 ResNet-50", minimum=1, length=4
+            ),
+            "channels": Key(
+                64, int, "channels of the first stage before the bottleneck's expansion by 4; doubles from stage to stage", minimum=1
+            ),
+            "stem_channels": Key(
+                [64, 64, 128], [int], "channels of the stem's convolutions: three of 3x3 (deep stem), or one of 7x7", minimum=1
+            ),
+            "ceil_pool": Key(
+                True, bool, "max pooling behind the stem rounds up (OCNet, openseg; ImageNet classifiers, mmseg: down)", of_weights=True
+            ),
+            "first_dilation": Key(
+                "full",
+                str,
+                "dilation of the first block of a dilated stage: as in its others (OCNet), or half (openseg, mmseg)",
+                choices=("full", "half"),
+                of_weights=True,
+            ),
+        },
+        "oc": {
+            "mid_channels": Key(512, int, "channels of the features in front of and behind the attention", minimum=4),
+            "key_channels": Key(256, int, "channels of query and key", minimum=2),
+            "dropout": Key(0.05, float, "chance that a channel is dropped behind the attention and in the auxiliary head", minimum=0),
+            "grids": Key(
+                [1, 2, 3, 6], [int], "pyramid_oc: cells each way of the grids within which pixels attend", minimum=1, of_weights=True
+            ),
+            "dilations": Key(
+                [12, 24, 36], [int], "asp_oc: dilations of the 3x3 convolutions beside the attention", minimum=1, length=3, of_weights=True
+            ),
+            "pool": Key(2, int, "asp_oc: max pooling in front of the attention", minimum=1, of_weights=True),
+            "down_factors": Key(
+                [8, 8],
+                [int],
+                "isa: height and width of the blocks within which pixels attend, positions",
+                minimum=1,
+                length=2,
+                of_weights=True,
+            ),
+            "block": Key(0, int, "attend from so many positions at once, which saves memory and gives the same; 0: from all", minimum=0),
         },
         "ocr": {
             "mid_channels": Key(512, int, "channels of pixel and region features", minimum=1),

@@ -7,8 +7,9 @@ from mindspore import nn
 from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, TruncatedNormal, Uniform, initializer
 
 from src.models.conventions import Conventions
-from src.models.seg_hrnet import SegHRNet
-from src.models.seg_hrnet_ocr import SegHRNetOCR
+from src.models.heads import OCRHead, PlainHead
+from src.models.hrnet import HRNetV2
+from src.models.segmentation import SegmentationNetwork
 
 BACKBONE_STD = 0.001
 
@@ -16,7 +17,7 @@ BACKBONE_STD = 0.001
 BACKBONE_CELLS = ("conv1", "bn1", "conv2", "bn2", "layer1", "transition1", "stage2", "transition2", "stage3", "transition3", "stage4")
 
 
-def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> nn.Cell:
+def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> SegmentationNetwork:
     """Return the network of a configuration with fresh weights, which depend on `mindspore.set_seed` alone.
 
     Args:
@@ -32,13 +33,17 @@ def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_
     return network
 
 
-def assemble_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> nn.Cell:
+def assemble_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> SegmentationNetwork:
     """Return the same network for weights that are there already: its values mean nothing yet, and making them takes no time."""
     model, num_classes = config.model, config.dataset.num_classes
     conventions = Conventions.of(model, norm)
+    backbone = HRNetV2(model.extra, conventions)
+    head: nn.Cell
     if model.name == "seg_hrnet_ocr":
-        return SegHRNetOCR(model.extra, model.ocr, num_classes, conventions, dropout_seed)
-    return SegHRNet(model.extra, num_classes, conventions)
+        head = OCRHead(backbone.aux_channels, backbone.out_channels, num_classes, model.ocr, conventions, dropout_seed)
+    else:
+        head = PlainHead(backbone.out_channels, num_classes, model.extra.FINAL_CONV_KERNEL, conventions)
+    return SegmentationNetwork(backbone, head)
 
 
 def is_backbone(name: str) -> bool:
@@ -46,17 +51,16 @@ def is_backbone(name: str) -> bool:
     return name.split(".", 1)[0] in BACKBONE_CELLS
 
 
-def _initialise(network: nn.Cell, backbone_initializer: str) -> None:
-    for name, cell in network.cells_and_names():
-        if not isinstance(cell, nn.Conv2d):
-            continue
-        if is_backbone(name):
+def _initialise(network: SegmentationNetwork, backbone_initializer: str) -> None:
+    for _, cell in network.backbone.cells_and_names():
+        if isinstance(cell, nn.Conv2d):
             _fill(cell.weight, _backbone_initializer(backbone_initializer))
-            continue
-        # torch's default, written out because MindSpore's own has changed between versions.
-        _fill(cell.weight, HeUniform(negative_slope=math.sqrt(5)))
-        if cell.has_bias:
-            _fill(cell.bias, Uniform(1 / math.sqrt(math.prod(cell.weight.shape[1:]))))
+    for _, cell in network.head.cells_and_names():
+        if isinstance(cell, nn.Conv2d):
+            # torch's default, written out because MindSpore's own has changed between versions.
+            _fill(cell.weight, HeUniform(negative_slope=math.sqrt(5)))
+            if cell.has_bias:
+                _fill(cell.bias, Uniform(1 / math.sqrt(math.prod(cell.weight.shape[1:]))))
 
 
 def _backbone_initializer(name: str) -> Initializer:

@@ -1,12 +1,15 @@
 """Names and shapes against the official HRNet-OCR's rules, written out here a second time, and against its published sizes."""
 
 import math
+from typing import Any
 
 import mindspore as ms
 import pytest
+from mindspore import nn
 from mindspore.nn.utils import no_init_parameters
 from omegaconf import OmegaConf
 
+from src.config import load_config
 from src.config.hrnet import (
     HRNET_W18,
     HRNET_W18_SMALL_V1,
@@ -15,11 +18,8 @@ from src.config.hrnet import (
     HRNET_W40,
     HRNET_W48,
 )
-from src.models.builder import build_network, is_backbone
-from src.models.conventions import Conventions
+from src.models.builder import assemble_network, build_network, is_backbone
 from src.models.dropout import is_training_state
-from src.models.seg_hrnet import SegHRNet
-from src.models.seg_hrnet_ocr import SegHRNetOCR
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -126,7 +126,13 @@ WIDTHS = {
     "w48": HRNET_W48,
 }
 PUBLISHED_OCR = {"w18_small_v2": 6_379_278, "w18": 12_080_818, "w32": 32_953_894, "w48": 70_372_678}
-OCR = {"mid_channels": 512, "key_channels": 256, "dropout": 0.05, "scale": 1, "aux_kernel": 1}
+
+
+def described(extra: dict, **model: Any) -> nn.Cell:
+    """Return the network of 19 classes with stage tables and further keys of `model`, without weights."""
+    config = OmegaConf.merge(load_config("hrnetv2_w48"), {"model": {"extra": extra, **model}})
+    with no_init_parameters():
+        return assemble_network(config)
 
 
 @pytest.mark.parametrize("width", PUBLISHED_OCR)
@@ -136,8 +142,7 @@ def test_the_rules_of_this_file_give_the_published_sizes(width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_ocr_networks_have_the_official_names_and_shapes(width):
-    with no_init_parameters():
-        network = SegHRNetOCR(OmegaConf.create(WIDTHS[width]), OmegaConf.create(OCR), 19, Conventions())
+    network = described(WIDTHS[width])
     assert built(network) == official_ocr(WIDTHS[width], 512, 256, 19)
     if width in PUBLISHED_OCR:
         assert sum(parameter.size for parameter in network.trainable_params()) == PUBLISHED_OCR[width]
@@ -155,9 +160,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_heads_of_other_systems_have_their_sizes(name):
     extra, head_bias, transform_bias, aux_kernel, size = ELSEWHERE[name]
-    ocr = OmegaConf.create(OCR | {"aux_kernel": aux_kernel})
-    with no_init_parameters():
-        network = SegHRNetOCR(OmegaConf.create(extra), ocr, 19, Conventions(head_bias=head_bias, transform_bias=transform_bias))
+    network = described(extra, head_bias=head_bias, ocr={"aux_kernel": aux_kernel, "transform_bias": transform_bias})
     expected = official_ocr(extra, 512, 256, 19, head_bias=head_bias, transform_bias=transform_bias, aux_kernel=aux_kernel)
     assert built(network) == expected
     if size:
@@ -166,9 +169,7 @@ def test_heads_of_other_systems_have_their_sizes(name):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_plain_networks_have_the_official_names_and_shapes(width):
-    with no_init_parameters():
-        network = SegHRNet(OmegaConf.create(WIDTHS[width]), 19, Conventions())
-    assert built(network) == official_plain(WIDTHS[width], 19)
+    assert built(described(WIDTHS[width], name="seg_hrnet")) == official_plain(WIDTHS[width], 19)
 
 
 def test_the_builder_reads_the_configuration(tiny_config, plain_words):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.models.builder import build_network, is_backbone
+from src.models.builder import build_network
 from src.models.conventions import Conventions
 from src.models.ocr import ObjectAttentionBlock, SpatialGather
 
@@ -83,7 +83,7 @@ def test_training_in_graph_and_pynative_gives_the_same_gradients_and_statistics(
 def test_the_stem_and_every_way_down_pad_by_the_convention(tiny_config):
     for padding, pad_mode in (("symmetric", "pad"), ("same", "same")):
         network = build_network(tiny_config(f"model.stride2_padding={padding}"))
-        halving = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d) and cell.stride == (2, 2)}
+        halving = {name: cell for name, cell in network.backbone.cells_and_names() if isinstance(cell, nn.Conv2d) and cell.stride == (2, 2)}
         assert {"conv1", "conv2", "transition1.1.0.0", "transition2.2.0.0", "transition3.3.0.0"} <= halving.keys()
         assert {"stage3.0.fuse_layers.2.0.0.0", "stage3.0.fuse_layers.2.0.1.0"} <= halving.keys()
         assert {cell.pad_mode for cell in halving.values()} == {pad_mode}
@@ -94,11 +94,11 @@ def test_the_stem_and_every_way_down_pad_by_the_convention(tiny_config):
 def test_heads_alone_have_leaky_relus(tiny_config, plain_words):
     for words in ((), plain_words):
         network = build_network(tiny_config(*words, "model.ocr.negative_slope=0.01"))
-        leaky = {name for name, cell in network.cells_and_names() if isinstance(cell, nn.LeakyReLU)}
-        relus = {name.split(".")[0] for name, cell in network.cells_and_names() if isinstance(cell, nn.ReLU)}
+        leaky = {name for name, cell in network.head.cells_and_names() if isinstance(cell, nn.LeakyReLU)}
         assert {name.split(".")[0] for name in leaky} == ({"last_layer"} if words else {"aux_head", "conv3x3_ocr", "ocr_distri_head"})
         assert len(leaky) == (1 if words else 9)  # aux_head, conv3x3_ocr, 2 + 2 + 1 + 1 transforms, the fusion
-        assert all(is_backbone(f"{name}.") for name in relus - {"relu"})
+        assert not any(isinstance(cell, nn.LeakyReLU) for _, cell in network.backbone.cells_and_names())
+        assert not any(isinstance(cell, nn.ReLU) for _, cell in network.head.cells_and_names())
 
 
 def test_spatial_gather_averages_features_under_each_class(mode):
@@ -173,7 +173,7 @@ def test_the_seed_alone_decides_the_weights(tiny_config):
     [("Normal", 0.001), ("TruncatedNormal", 0.001 * 0.8796), ("HeNormal", np.sqrt(2 / (64 * 9)))],
 )
 def test_backbone_convolutions_follow_the_initializer(tiny_config, initializer, deviation):
-    weight = build_network(tiny_config(f"train.param_initializer={initializer}")).conv2.weight.asnumpy()  # 64 x 64 x 3 x 3
+    weight = build_network(tiny_config(f"train.param_initializer={initializer}")).backbone.conv2.weight.asnumpy()  # 64 x 64 x 3 x 3
     assert abs(weight.mean()) < 5 * deviation / np.sqrt(weight.size)
     np.testing.assert_allclose(weight.std(), deviation, rtol=0.02)
     if initializer == "TruncatedNormal":
@@ -182,7 +182,7 @@ def test_backbone_convolutions_follow_the_initializer(tiny_config, initializer, 
 
 def test_heads_start_as_in_torch_and_batch_norms_at_1_and_0(tiny_config):
     network = build_network(tiny_config("model.ocr.mid_channels=200", "train.param_initializer=Normal"))
-    weight, bias = network.conv3x3_ocr[0].weight.asnumpy(), network.conv3x3_ocr[0].bias.asnumpy()
+    weight, bias = network.head.conv3x3_ocr[0].weight.asnumpy(), network.head.conv3x3_ocr[0].bias.asnumpy()
     bound = 1 / np.sqrt(28 * 9)
     for values in (weight, bias):
         assert 0.9 * bound < np.abs(values).max() <= bound
@@ -206,7 +206,8 @@ def test_every_batch_norm_is_of_the_given_class(tiny_config, plain_words):
 
 
 def test_dropout_zero_leaves_no_counter(tiny_config):
-    assert not [name for name, _ in build_network(tiny_config("model.ocr.dropout=0")).parameters_and_names() if "dropout_calls" in name]
-    assert [name for name, _ in build_network(tiny_config()).parameters_and_names() if "dropout_calls" in name] == [
-        "ocr_distri_head.conv_bn_dropout.2.dropout_calls"
-    ]
+    def counters(*words):
+        return [p.name for p in build_network(tiny_config(*words)).get_parameters() if "dropout_calls" in p.name]
+
+    assert not counters("model.ocr.dropout=0")
+    assert counters() == ["ocr_distri_head.conv_bn_dropout.2.dropout_calls"]

@@ -1,4 +1,4 @@
-"""HRNetV2 backbone and the plain HRNetV2 segmentation network.
+"""HRNetV2 backbone.
 
 Source: Wang et al., Deep High-Resolution Representation Learning for Visual Recognition, arXiv 1908.07919, section 3.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from mindspore import Tensor, nn, ops
 
 from src.models.conventions import Conventions
-from src.models.layers import BLOCKS, batch_norm, classifier, conv, conv_bn_relu, halving_conv, residual_blocks
+from src.models.layers import BLOCKS, batch_norm, conv, conv_bn_relu, halving_conv, residual_blocks
 from src.models.resizing import Resize, fuse_resize
 
 STEM_CHANNELS = 64
@@ -158,7 +158,7 @@ def stage_channels(stage: Any) -> list[int]:
 
 
 class HRNetV2(nn.Cell):
-    """The backbone: four parallel resolutions, joined at stride 4. The networks inherit it, so that names carry no prefix.
+    """The backbone: four parallel resolutions, joined at stride 4.
 
     Args:
         extra: `model.extra` of the configuration, with STAGE1 to STAGE4.
@@ -168,7 +168,11 @@ class HRNetV2(nn.Cell):
         image: (B, 3, H, W) float, normalised; H and W of any size from 32 on.
 
     Outputs:
-        (B, `out_channels`, ceil(H / 4), ceil(W / 4)).
+        tuple of the features for the auxiliary head and for the main one, here the same: (B, `out_channels`, ceil(H / 4), ceil(W / 4)).
+
+    Attributes:
+        aux_channels: channels of the features for the auxiliary head.
+        out_channels: channels of the features for the main head.
     """
 
     def __init__(self, extra: Any, conventions: Conventions) -> None:
@@ -189,10 +193,10 @@ class HRNetV2(nn.Cell):
         self.transition3 = Transition(widths[2], widths[3], conventions)
         self.stage4 = _stage(widths[3], extra.STAGE4, conventions)
         self.resize = Resize(conventions.align_corners, conventions.half_pixel_centers)
-        self.out_channels = sum(widths[3])
+        self.aux_channels = self.out_channels = sum(widths[3])
 
-    def extract(self, image: Tensor) -> Tensor:
-        """Return the joined features of the four resolutions."""
+    def construct(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the joined features of the four resolutions, twice."""
         x = self.relu(self.bn1(self.conv1(image)))
         x = self.relu(self.bn2(self.conv2(x)))
         x = self.layer1(x)
@@ -202,37 +206,10 @@ class HRNetV2(nn.Cell):
         joined: tuple[Tensor, ...] = (branches[0],)
         for branch in branches[1:]:
             joined = joined + (self.resize(branch, branches[0]),)
-        return ops.concat(joined, 1)
-
-    def construct(self, image: Tensor) -> Tensor:
-        """Return the joined features of the four resolutions."""
-        return self.extract(image)
+        features = ops.concat(joined, 1)
+        return features, features
 
 
 def _stage(channels: Sequence[int], stage: Any, conventions: Conventions) -> nn.SequentialCell:
     # A transition already gives each branch its width, so every module of a stage takes what it returns.
     return nn.SequentialCell([HighResolutionModule(channels, stage, conventions) for _ in range(stage.NUM_MODULES)])
-
-
-class SegHRNet(HRNetV2):
-    """HRNetV2 with two convolutions on the joined features.
-
-    Args:
-        extra: `model.extra` of the configuration.
-        num_classes: K, channels of the logits.
-        conventions: what frameworks do differently.
-
-    Inputs:
-        image: (B, 3, H, W) float, normalised.
-
-    Outputs:
-        tuple of one: logits (B, K, ceil(H / 4), ceil(W / 4)).
-    """
-
-    def __init__(self, extra: Any, num_classes: int, conventions: Conventions) -> None:
-        super().__init__(extra, conventions)
-        self.last_layer = classifier(conventions, self.out_channels, num_classes, last_kernel=extra.FINAL_CONV_KERNEL)
-
-    def construct(self, image: Tensor) -> tuple[Tensor]:
-        """Return (logits,)."""
-        return (self.last_layer(self.extract(image)),)
