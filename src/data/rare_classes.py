@@ -37,9 +37,9 @@ class RareClasses:
     def __init__(self, class_pixels: np.ndarray, temperature: float, min_pixels: int) -> None:
         of_class = class_pixels.sum(axis=0)
         share = of_class / of_class.sum()
-        # The least share in place of the 1 of the formula: the quotient is the same, and nothing overflows for small T.
-        weights = np.where(of_class > 0, np.exp((share[of_class > 0].min() - share) / temperature), 0.0)
-        self.probabilities = weights / weights.sum()
+        # The least share in place of the 1 of the formula: the quotients are the same, and nothing overflows for small T.
+        exponents = np.where(of_class > 0, share[of_class > 0].min() - share, -np.inf) / temperature
+        self.probabilities = np.exp(exponents) / np.exp(exponents).sum()
         self._pixels = class_pixels
         self._min_pixels = min_pixels
         self._pictures = [_holders(pixels, min_pixels) for pixels in class_pixels.T]
