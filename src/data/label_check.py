@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
+from src.data.class_pixels import count_values
 from src.data.pictures import read_index_label
 
 SHOWN = 5
@@ -54,7 +54,7 @@ def _look_at(dataset: BaseDataset, index: int) -> list[int] | UserError:
         label = dataset.read_label(index)
     except UserError as error:
         return error
-    pixels = cv2.calcHist([label], [0], None, [256], [0, 256])[:num_classes, 0].astype(np.int64).tolist()
+    pixels = count_values(label)[:num_classes].tolist()
     return [height, width, *pixels, height * width - sum(pixels)]
 
 

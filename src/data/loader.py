@@ -25,12 +25,13 @@ LOG = logging.getLogger("ocrnet")
 READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
 
 
-def build_dataset(config: DictConfig, split: str) -> BaseDataset:
+def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> BaseDataset:
     """Return the pictures and labels of a split.
 
     Args:
         config: reads `data_path`, `dataset`, and `train.train_list`, `num_samples` or `eval.eval_list`, `num_samples`.
         split: "train" or "val".
+        complete: False: files may be missing.
 
     Raises:
         UserError: if no folder is given, its files do not fit, or `dataset.num_classes` is not the data set's.
@@ -50,7 +51,10 @@ def build_dataset(config: DictConfig, split: str) -> BaseDataset:
     options: dict[str, Any] = {"info": dataset_info(config)}
     if section.name == "custom":
         options["folders"] = (section.image_folder, section.label_folder)
-    return DATASETS[section.name](config.data_path, list_file, split, section.ignore_label, num_samples, **options)
+    dataset = DATASETS[section.name](config.data_path, list_file, split, section.ignore_label, num_samples, **options)
+    if complete:
+        dataset.refuse_missing_files()
+    return dataset
 
 
 def epoch_order(num_samples: int, epoch: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1) -> np.ndarray:

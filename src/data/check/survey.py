@@ -7,15 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
+from src.data.class_pixels import NUM_VALUES, count_values
 from src.data.pictures import LABEL_MODES, Header, picture_header
 from src.data.statistics import Statistics
-
-NUM_VALUES = 256  # of a uint8 label
 
 
 class Problem(NamedTuple):
@@ -136,11 +134,10 @@ def _look_at_label(dataset: BaseDataset, index: int, problems: list[Problem]) ->
     except UserError as error:
         problems.append(Problem(_kind_of_label(header), _with_line(dataset, index, error)))
         return header, None
-    pixels = cv2.calcHist([values], [0], None, [NUM_VALUES], [0, NUM_VALUES])[:, 0].astype(np.int64)
-    try:
-        dataset.check_values(index, pixels)
-    except UserError as error:
-        problems.append(Problem("values", str(error)))
+    pixels = count_values(values)
+    wrong = dataset.describe_wrong(pixels)
+    if wrong:
+        problems.append(Problem("values", f"{dataset.where(index)}: {path}: {wrong}"))
     return header, pixels
 
 
