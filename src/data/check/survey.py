@@ -50,15 +50,16 @@ class Survey:
         samples: what was found, in the data set's order.
 
     Attributes:
-        pixels: (M, 256) int64, pixels of each stored value in the M labels that can be read.
+        readable: indices of the M samples whose label can be read.
+        pixels: (M, 256) int64, pixels of each stored value in these labels.
         statistics: of these labels.
     """
 
     def __init__(self, dataset: BaseDataset, samples: list[Sample]) -> None:
         self.dataset, self.samples = dataset, samples
-        readable = [sample for sample in samples if sample.pixels is not None and sample.label is not None]
-        self.pixels = np.array([sample.pixels for sample in readable], np.int64).reshape(-1, NUM_VALUES)
-        sizes = np.array([sample.label.size_hw for sample in readable if sample.label], np.int64).reshape(-1, 2)
+        self.readable = [index for index, sample in enumerate(samples) if sample.pixels is not None]
+        self.pixels = np.array([samples[index].pixels for index in self.readable], np.int64).reshape(-1, NUM_VALUES)
+        sizes = np.array([_size_hw(samples[index].label) for index in self.readable], np.int64).reshape(-1, 2)
         self.statistics = Statistics(sizes, *self._by_class())
 
     def _by_class(self) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +79,11 @@ class Survey:
     def sizes(self) -> Counter[tuple[int, int]]:
         """Return how many pictures there are of each height and width."""
         return Counter(sample.image.size_hw for sample in self.samples if sample.image)
+
+
+def _size_hw(header: Header | None) -> tuple[int, int]:
+    assert header is not None, "a label that was read has a header"
+    return header.size_hw
 
 
 def survey(dataset: BaseDataset, readers: int, progress: Callable[[int], object] = lambda _: None) -> Survey:
@@ -118,8 +124,8 @@ def _look_at_image(dataset: BaseDataset, index: int, problems: list[Problem]) ->
     except UserError as error:
         problems.append(Problem("picture", _with_line(dataset, index, error)))
         return header, None
-    digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16, salt=b"%dx%d" % header.size_hw)
-    return header, digest.digest()
+    # The size goes in as well: a picture of 2x3 equal pixels is another one than that of 3x2.
+    return header, hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, salt=b"%dx%d" % header.size_hw).digest()
 
 
 def _look_at_label(dataset: BaseDataset, index: int, problems: list[Problem]) -> tuple[Header | None, np.ndarray | None]:
