@@ -47,7 +47,9 @@ def open_splits(config: Any) -> tuple[dict[str, BaseDataset], list[Finding]]:
             errors[split] = error
     if not splits:
         raise errors["train"]
-    return splits, [Finding(ERROR, f"{split}: {error}", "without it nothing can be said of this part") for split, error in errors.items()]
+    # Who does not evaluate while training can do without a validation part.
+    level = NOTE if "val" in errors and not config.eval_callback else ERROR
+    return splits, [Finding(level, f"{split}: {error}", "nothing more can be said of this part") for split, error in errors.items()]
 
 
 def look_at_all(splits: Mapping[str, BaseDataset]) -> dict[str, Survey]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
 
 from src.checkpoint.atomic import atomic_path
 from src.data.basedataset import DatasetInfo
@@ -13,7 +14,6 @@ from src.data.statistics import Statistics
 
 COLORS = {"train": "#4878a8", "val": "#e49444"}
 ROW_INCHES = 0.32
-ABSENT = "absent"
 
 
 def draw_histogram(path: Path, info: DatasetInfo, splits: Mapping[str, Statistics]) -> None:
@@ -32,14 +32,15 @@ def draw_histogram(path: Path, info: DatasetInfo, splits: Mapping[str, Statistic
     present = {split: 100 * statistics.num_pictures / max(len(statistics.sizes_hw), 1) for split, statistics in splits.items()}
     smallest = min((share[share > 0].min() for share in shares.values() if share.any()), default=0.1)
     left.set_xscale("log")
-    left.set_xlim(10 ** np.floor(np.log10(smallest)), 100)
+    left.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    left.set_xlim(10 ** np.floor(np.log10(smallest) - 0.1), 100)
     height = 0.8 / len(splits)
     for number, split in enumerate(splits):
         places = np.arange(num_classes) - 0.4 + height * (number + 0.5)
         for axes, values in ((left, shares[split]), (right, present[split])):
             axes.barh(places, values, height, color=COLORS[split], label=split)
         for place in places[shares[split] == 0]:
-            left.text(left.get_xlim()[0], place, f" {ABSENT} in {split}", va="center", fontsize=7, color="#b03030")
+            left.text(left.get_xlim()[0], place, f" absent from {split}", va="center", fontsize=7, color="#b03030")
     left.set_yticks(range(num_classes), info.class_names)
     left.set_ylim(num_classes - 0.4, -0.6)
     left.set_xlabel("% of labelled pixels")

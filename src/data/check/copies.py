@@ -32,7 +32,7 @@ def copy_findings(surveys: list[Survey]) -> Iterator[Finding]:
     if shared:
         yield Finding(
             WARNING,
-            f"{len(shared)} pictures are for training and for validation: mIoU will look better than it is",
+            f"pictures both for training and for validation ({len(shared)}): mIoU will look better than it is",
             "take them off one list, or divide the data anew, whole sequences together: python -m src.data.split FOLDER --val 0.2 "
             "--by sequence --pattern REGEX",
             [_describe(group) for group in shared],
@@ -47,12 +47,12 @@ def _copies_within(groups: list[list[_Copy]]) -> Iterator[Finding]:
         unlike = [group for group in repeated if not all(_are_equal(group[0].label, copy.label) for copy in group[1:])]
         alike = [group for group in repeated if group not in unlike]
         if unlike:
-            title = f"{split}: {len(unlike)} pictures come more than once, with different labels"
+            title = f"{split}: pictures that come more than once, with different labels ({len(unlike)})"
             yield Finding(
                 WARNING, title, "keep the right label of each and take the other lines off the list", [_describe(g) for g in unlike]
             )
         if alike:
-            title = f"{split}: {len(alike)} pictures come more than once, with the same label"
+            title = f"{split}: pictures that come more than once, with the same label ({len(alike)})"
             yield Finding(NOTE, title, "take the others off the list, unless they are meant to count more", [_describe(g) for g in alike])
 
 

@@ -28,21 +28,21 @@ class Finding:
 
 # kind of `Problem` -> what the files are or have, and the fix
 KINDS = {
-    "missing": ("files are missing", "correct the list or the data folder, or take the lines off the list"),
-    "picture": ("pictures cannot be read", "replace the files, or take them off the list"),
-    "label": ("labels cannot be read", "replace the files, or take them off the list"),
-    "JPEG label": ("labels are JPEG files, whose compression changes class numbers", "write the labels anew, as PNG"),
-    "16-bit label": ("labels have more than 8 bits", "map their values to class numbers 0..255 and save them as 8-bit PNG"),
+    "missing": ("missing files", "correct the list or the data folder, or take the lines off the list"),
+    "picture": ("unreadable pictures", "replace the files, or take them off the list"),
+    "label": ("unreadable labels", "replace the files, or take them off the list"),
+    "JPEG label": ("JPEG labels, whose compression changes class numbers", "write the labels anew, as PNG"),
+    "16-bit label": ("labels of more than 8 bits", "map their values to class numbers 0..255 and save them as 8-bit PNG"),
     "colour label": (
-        "labels hold colours instead of class numbers",
+        "labels of colours instead of class numbers",
         "turn them into class numbers: python -m src.data.colours LABELS OUT --palette {palette}",
     ),
     "sizes": (
-        "labels have another size than their pictures",
+        "labels of another size than their pictures",
         "write the labels anew at their pictures' size, or resize them by nearest neighbour",
     ),
     "turned": (
-        "labels have their pictures' size turned by 90 degrees",
+        "labels of their pictures' size turned by 90 degrees",
         "turn the pictures as the orientation in their EXIF data says and save them without it, as labelling tools show them",
     ),
 }
@@ -56,14 +56,14 @@ def file_findings(survey: Survey) -> Iterator[Finding]:
         lines = lines_of(survey, kind)
         if lines:
             palette = PALETTES.get(name, "FILE.yaml")
-            yield Finding(ERROR, f"{split}: {len(lines)} {title}", fix.format(palette=palette), lines)
+            yield Finding(ERROR, f"{split}: {title} ({len(lines)})", fix.format(palette=palette), lines)
     deep = [
         f"{survey.dataset.where(index)}: {survey.dataset.image_path(index)} is of mode {sample.image.mode}"
         for index, sample in enumerate(survey.samples)
         if sample.image and sample.image.mode.startswith(("I", "F"))
     ]
     if deep:
-        title = f"{split}: {len(deep)} pictures have more than 8 bits a channel; what is above 255 is cut off"
+        title = f"{split}: pictures of more than 8 bits a channel, of which what is above 255 is cut off ({len(deep)})"
         yield Finding(WARNING, title, "scale their values to 0..255 and save them as 8-bit RGB", deep)
 
 
@@ -73,7 +73,9 @@ def value_findings(survey: Survey) -> Iterator[Finding]:
     wrong = lines_of(survey, "values")
     if wrong:
         what, _, fix = dataset.describe_wrong(pixels).partition("; ")
-        yield Finding(ERROR, f"{split}: {len(wrong)} of {len(dataset)} labels hold values of no class; in all of them {what}", fix, wrong)
+        yield Finding(
+            ERROR, f"{split}: labels with values of no class ({len(wrong)} of {len(dataset)}); over all of them: {what}", fix, wrong
+        )
     present = set(pixels.nonzero()[0].tolist())
     label_ids = dataset.label_ids()
     if present == {0, 255} and label_ids.get(255, 0) is None:
@@ -87,13 +89,16 @@ def value_findings(survey: Survey) -> Iterator[Finding]:
 
 def _ignored_findings(survey: Survey) -> Iterator[Finding]:
     statistics, split = survey.statistics, survey.dataset.split
+    is_empty = statistics.ignored_pixels == survey.pixels.sum(axis=1)
     empty = [
         f"{survey.dataset.where(index)}: {survey.dataset.label_path(index)}"
-        for index, has_class in zip(survey.readable, statistics.class_pixels.any(axis=1), strict=True)
-        if not has_class
+        for index, empty in zip(survey.readable, is_empty, strict=True)
+        if empty
     ]
     if empty:
-        yield Finding(NOTE, f"{split}: every pixel of {len(empty)} labels is ignored", "take them off the list: nothing is learned", empty)
+        yield Finding(
+            NOTE, f"{split}: labels of which every pixel is ignored ({len(empty)})", "take them off the list: nothing is learned", empty
+        )
     if statistics.ignored_share > 0.5:
         values = [
             str(value) for value, train_id in survey.dataset.label_ids().items() if train_id is None and survey.pixels[:, value].any()
