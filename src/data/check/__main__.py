@@ -73,16 +73,20 @@ def find_all(config: Any, surveys: Mapping[str, Survey]) -> list[Finding]:
     return findings
 
 
-def write_report(folder: Path, config: Any, surveys: Mapping[str, Survey], findings: Sequence[Finding]) -> None:
-    """Write the JSON and the picture, in place of earlier ones.
+def make_folder(folder: Path) -> None:
+    """Make the folder for results, before minutes are spent on finding them.
 
     Raises:
-        UserError: if the folder is a file.
+        UserError: if it is a file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"--output_path {folder}: is a file; expected a folder to write into") from None
+
+
+def write_report(folder: Path, config: Any, surveys: Mapping[str, Survey], findings: Sequence[Finding]) -> None:
+    """Write the JSON and the picture, in place of earlier ones."""
     with atomic_path(folder / JSON_FILE) as temporary:
         temporary.write_text(json.dumps(as_tree(config, surveys, findings), indent=1) + "\n", encoding="utf-8")
     info = next(iter(surveys.values())).dataset.info
@@ -100,6 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags, words = split_arguments(arguments)
     config = load_config(arguments.config, flags, words)
     splits, findings = open_splits(config)
+    folder = Path(config.output_path) if "output_path" in flags else None
+    if folder:
+        make_folder(folder)
     start = time.perf_counter()
     surveys = look_at_all(splits)
     seconds = time.perf_counter() - start
@@ -109,9 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(format_findings(findings, arguments.limit))
     number = sum(map(len, splits.values()))
     print(f"{number} pictures and their labels in {seconds:.1f} s, {number / seconds:.0f} a second")
-    if "output_path" in flags:
-        write_report(Path(config.output_path), config, surveys, findings)
-        print(f"{JSON_FILE} and {CHART_FILE} in {config.output_path}")
+    if folder:
+        write_report(folder, config, surveys, findings)
+        print(f"{JSON_FILE} and {CHART_FILE} in {folder}")
     return EXIT_FAILED if any(finding.level != NOTE for finding in findings) else 0
 
 
