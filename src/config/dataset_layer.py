@@ -19,8 +19,9 @@ SOURCE = "dataset.classes"
 def with_dataset(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the layers with what the data set says: its number of classes and, where they come from a file, content and ignore label.
 
-    Number and ignore label come just below the last layer that names the data set: what that layer itself gives is stronger. The content is
-    settled here once, since merging the classes of two files would mix them.
+    Number and ignore label come just below the last layer that names the data set: what that layer itself gives is stronger, and class
+    weights of a weaker layer, made for another data set, end there. The content is settled here once, since merging the classes of two
+    files would mix them.
 
     Args:
         layers: checked, the weakest first.
@@ -41,8 +42,11 @@ def with_dataset(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         check_tree({"dataset": facts}, path or SOURCE)
     naming = [index for index, layer in enumerate(layers) if any(key in layer.get("dataset", {}) for key in NAMING)]
     place = naming[-1] if naming else 0
+    said: dict[str, Any] = {"dataset": facts}
+    if _named(layers[:place]) != _named(layers):
+        said["loss"] = {"class_weights": None}  # those of a weaker layer are for another data set's classes
     others = [_without_classes(layer) for layer in layers]
-    return [*others[:place], {"dataset": facts}, *others[place:], {"dataset": {"classes_file": path, "classes": classes}}]
+    return [*others[:place], said, *others[place:], {"dataset": {"classes_file": path, "classes": classes}}]
 
 
 def check_dataset(config: Any) -> None:
