@@ -108,7 +108,10 @@ class TestLip:
         (root / "mine.txt").write_text("c\na\n")
         assert names(build(root, "LIP", "train.train_list=mine.txt")) == ["c", "a"]
         (root / "mine.txt").write_text("a\nx\n")
-        assert "mine.txt:2: there is no picture x.*; correct the list" in refused(root, "LIP", "train.train_list=mine.txt")
+        assert "mine.txt:2: " in refused(root, "LIP", "train.train_list=mine.txt")
+        assert "TrainVal_images/x.jpg: no such file; correct the list or the data folder" in refused(
+            root, "LIP", "train.train_list=mine.txt"
+        )
 
     def test_folders_as_some_unpack_them(self, root):
         (root / "TrainVal_images").rename(root / "inner")
