@@ -1,6 +1,6 @@
 """Train several heads on one backbone with one recipe and one budget, and print what came of it.
 
-    python benchmarks/compare_heads.py --data_path CAMVID --output_path OUT [--heads ocr isa] [--seeds 1 2] [--epochs N] [key=value ...]
+    python benchmarks/compare_heads.py --data_path CAMVID --output_path OUT [--heads ocr,isa] [--seeds 1,2] [--epochs N] [key=value ...]
 
 Every head trains the same steps on the same samples. A training that is complete is not repeated and one that was interrupted goes on, so
 that heads and seeds can be added later; `--epochs 0` prints the table alone. Parameters are the trainable ones; ms/step is the median of
@@ -87,18 +87,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--backbone", default="hrnet", choices=BACKBONES)
     parser.add_argument("--data_path", required=True)
     parser.add_argument("--output_path", required=True, type=Path)
-    parser.add_argument("--heads", nargs="+", default=["ocr", "base_oc", "asp_oc", "isa", "plain"], choices=HEADS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--heads", default="ocr,base_oc,asp_oc,isa,plain", help=f"of {', '.join(HEADS)}")
+    parser.add_argument("--seeds", default="1", help="one training each")
     parser.add_argument("--epochs", type=int, default=10, help="of each training; 0 trains nothing")
     parser.add_argument("words", nargs="*", metavar="key=value", help="overrides of the configuration")
     args = parser.parse_intermixed_args(argv)
-    folders = {(head, seed): args.output_path / f"{head}_{seed}" for seed in args.seeds for head in args.heads}
+    heads, seeds = args.heads.split(","), [int(seed) for seed in args.seeds.split(",")]
+    folders = {(head, seed): args.output_path / f"{head}_{seed}" for seed in seeds for head in heads}
     if args.epochs:
         args.output_path.mkdir(parents=True, exist_ok=True)
         for (head, seed), folder in folders.items():
             train(args, head, seed, folder)
     print("| head | mIoU | of each seed | parameters | ms/step | memory MiB |\n| --- | --- | --- | --- | --- | --- |")
-    for head in args.heads:
+    for head in heads:
         trained = [folder for (name, _), folder in folders.items() if name == head and (folder / MEMORY_FILE).is_file()]
         if trained:
             print(row(args, head, trained), flush=True)
