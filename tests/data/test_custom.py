@@ -98,7 +98,10 @@ def test_no_parts_and_no_lists(root, capsys):
         (root / folder / "val/c").with_suffix(".jpg" if folder == "images" else ".png").unlink()
         (root / folder / "val").rmdir()
         (root / folder).rmdir()
-    assert "neither train.lst nor the folders images and labels; expected images/train and labels/train" in refused(root)
+    assert (
+        "neither train.lst nor the folders images and labels; expected images/train and labels/train with files of equal stems (dataset.image_folder"
+        in refused(root)
+    )
     (root / "images.all").rename(root / "images")
     (root / "labels.all").rename(root / "labels")
     message = refused(root)
