@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -20,15 +21,32 @@ LABEL_MODES = ("L", "P", "1")
 Box = tuple[int, int, int, int]
 
 
+class Header(NamedTuple):
+    """What a picture's file says of it: height and width in pixels, the format ("PNG") and Pillow's mode ("RGB")."""
+
+    size_hw: tuple[int, int]
+    form: str
+    mode: str
+
+
 def picture_size_hw(path: Path) -> tuple[int, int]:
     """Return (height, width) in pixels from the file's header, without decoding.
 
     Raises:
         UserError: if the file is not a picture.
     """
+    return picture_header(path).size_hw
+
+
+def picture_header(path: Path) -> Header:
+    """Return what the file's header says, without decoding.
+
+    Raises:
+        UserError: if the file is not a picture.
+    """
     try:
         with Image.open(path) as picture:
-            return picture.height, picture.width
+            return Header((picture.height, picture.width), picture.format or "", picture.mode)
     except UNREADABLE as error:
         raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
 
@@ -70,8 +88,13 @@ def read_image(path: Path, box: Box | None = None) -> np.ndarray:
         raise UserError(f"{path}: the picture cannot be read: {_reason(error)}; replace the file or take it off the list") from None
 
 
-def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
+def read_index_label(path: Path, box: Box | None = None, hint: str = "") -> np.ndarray:
     """Return the values of an index picture as stored (a palette PNG gives its indices), or of a rectangle of it.
+
+    Args:
+        path: the file.
+        box: the wanted rectangle; None is the whole picture.
+        hint: what to do about a picture with colours or more than 8 bits.
 
     Returns:
         HW uint8.
@@ -84,7 +107,8 @@ def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
         if picture.format == "JPEG":
             raise UserError(f"{path}: a JPEG label, whose compression changes class numbers; expected a single-channel index PNG")
         if picture.mode not in LABEL_MODES:
-            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers")
+            more = f"; {hint}" if hint else ""
+            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers{more}")
         label = _pixels(picture, box)
     except UserError:
         raise
