@@ -6,10 +6,10 @@ import pytest
 from mindspore import nn
 
 from src.engine.optimizer import build_optimizer
-from src.engine.precision import apply_amp
 from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
 from src.losses.segmentation import build_loss
 from src.models.builder import build_network
+from src.models.precision import apply_amp
 from tests.tiny import tiny_config
 
 
