@@ -115,7 +115,7 @@ def class_shares(labels: np.ndarray, class_names: Sequence[str]) -> dict[str, fl
     """
     pixels = np.bincount(labels.ravel(), minlength=len(class_names))
     order = np.argsort(-pixels, kind="stable")
-    return {class_names[k]: round(int(pixels[k]) / labels.size, 6) for k in order if pixels[k]}
+    return {class_names[k]: float(f"{pixels[k] / labels.size:.6g}") for k in order if pixels[k]}
 
 
 def _make_folder(folder: Path) -> None:
