@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from src.config.datasets import NUM_CLASSES
 from src.config.hrnet import HRNET_W48
 from src.config.networks import NAMES
 
@@ -13,7 +14,7 @@ class Key:
 
     Attributes:
         default: value of the default preset.
-        kind: `int`, `float`, `bool`, `str`, or `[int]`, `[float]`, `[str]` for lists of them.
+        kind: `int`, `float`, `bool`, `str`, `dict`, or `[int]`, `[float]`, `[str]` for lists of them.
         doc: one line for --help and the reference; names the unit where there is one.
         choices: the allowed values; empty allows all.
         minimum: smallest allowed value, of each element in a list.
@@ -129,11 +130,14 @@ SCHEMA: dict[str, Any] = {
         "sync_bn": Key(True, bool, "synchronise batch norm over devices where the device can"),
     },
     "dataset": {
-        "name": Key("Cityscapes", str, "data set", choices=("Cityscapes", "CamVid", "ADE20K", "LIP", "VOC", "Mapillary", "custom")),
-        "classes_file": Key(None, str, "YAML file of the classes of custom (and VOC, Mapillary) data: docs/DATASETS.md", optional=True),
+        "name": Key("Cityscapes", str, "data set", choices=tuple(NUM_CLASSES)),
+        "classes_file": Key(
+            None, str, "YAML file of the classes of custom (and VOC, Mapillary) data: docs/DATASETS.md; kept in classes", optional=True
+        ),
+        "classes": Key(None, dict, "content of classes_file, written by a run so that it can be repeated without the file", optional=True),
         "image_folder": Key("images", str, "custom: folder of the pictures, in the data folder"),
         "label_folder": Key("labels", str, "custom: folder of the labels, in the data folder"),
-        "num_classes": Key(19, int, "classes that the network tells apart", minimum=2),
+        "num_classes": Key(19, int, "classes that the network tells apart; follows from dataset.name or classes_file", minimum=2),
         "ignore_label": Key(255, int, "label value that neither loss nor mIoU counts", minimum=0),
         "color_order": Key("RGB", str, "order of the channels that the network sees", choices=("RGB", "BGR"), of_weights=True),
         "mean": Key([0.485, 0.456, 0.406], [float], "mean of each channel in color_order, of values 0..1", length=3, of_weights=True),

@@ -24,6 +24,8 @@ class DatasetInfo:
         palette: (K, 3) uint8, RGB colour of each class.
         class_weights: K loss weights, or None.
         picture_size_hw: height and width that its pictures have, pixels; None: they differ.
+        flip_pairs: classes that change places when a picture is mirrored, such as left and right arms.
+        label_ids: train id of each value that a label file may hold, None is ignored; None: values are train ids, and 255 is ignored.
     """
 
     name: str
@@ -31,42 +33,72 @@ class DatasetInfo:
     palette: np.ndarray
     class_weights: tuple[float, ...] | None = None
     picture_size_hw: tuple[int, int] | None = None
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    label_ids: Mapping[int, int | None] | None = None
+
+    @property
+    def mirrored_classes(self) -> np.ndarray:
+        """(K,) intp: what each class is in a mirrored picture; mirroring twice changes nothing."""
+        classes = np.arange(len(self.class_names))
+        for left, right in self.flip_pairs:
+            classes[[left, right]] = right, left
+        return classes
 
 
 class BaseDataset:
     """Pictures and labels named by a list.
 
-    A subclass sets `info` and may override `label_ids`, `_find_list` and `_hint`.
+    A subclass sets `info`, says in `_scan` where its own folders have their files, and may override `label_ids` and `_hint`.
 
     Args:
         root: folder of the data set.
-        list_file: list of "image label" lines, inside `root`.
+        list_file: list of "image label" lines, inside `root`, or several joined by "+". Where there is no file of that name but it is a key
+            of `SCANNED`, the data set's folders are looked through.
         split: "train" or "val".
         ignore_label: value given to pixels that nothing counts, 0..255.
         num_samples: use only the first pictures of the list; 0 uses all.
+        info: classes from a file; None: those of the data set.
 
     Raises:
         UserError: if the folder, the list or a file named by it is missing, or the list is empty or malformed.
     """
 
     info: DatasetInfo
+    SCANNED: Mapping[str, str] = {"train.lst": "train", "val.lst": "val"}  # list -> the part of the data that it stands for
 
-    def __init__(self, root: str | Path, list_file: str, split: str, ignore_label: int = 255, num_samples: int = 0):
+    def __init__(
+        self,
+        root: str | Path,
+        list_file: str,
+        split: str,
+        ignore_label: int = 255,
+        num_samples: int = 0,
+        info: DatasetInfo | None = None,
+    ):
+        if info is not None:
+            self.info = info
         self.root = Path(root)
         self.split = split
         self.ignore_label = ignore_label
         if not self.root.is_dir():
             raise UserError(f"{self.root}: no such data folder; give the folder of the {self.info.name} data by --data_path")
-        pairs = self._find_pairs(list_path(self.root, list_file))
+        pairs = [pair for name in list_file.split("+") for pair in self._find_pairs(list_path(self.root, name.strip()))]
         self.pairs = pairs[:num_samples] if num_samples else pairs
         self.names = _unique_names(self.root, self.pairs)
         self._lut, self._is_valid = _label_tables(self.label_ids(), ignore_label)
 
     def _find_pairs(self, path: Path) -> list[Pair]:
+        part = None if path.is_file() else self.SCANNED.get(path.name)
+        return read_pairs(self.root, path) if part is None else self._scan(part, path)
+
+    def _scan(self, part: str, path: Path) -> list[Pair]:
+        """Return the pictures and labels of a part of the data in the data set's own folders; `path` is the list that is not there."""
         return read_pairs(self.root, path)
 
     def label_ids(self) -> Mapping[int, int | None]:
         """Return the train id of each value that a label file may hold; None is ignored."""
+        if self.info.label_ids is not None:
+            return self.info.label_ids
         return {**{k: k for k in range(len(self.info.class_names))}, 255: None}
 
     def __len__(self) -> int:

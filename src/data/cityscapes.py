@@ -10,7 +10,7 @@ import numpy as np
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset, DatasetInfo
-from src.data.lists import Pair, read_pairs
+from src.data.lists import Pair
 from src.data.pictures import read_index_label
 
 LOG = logging.getLogger("ocrnet")
@@ -91,13 +91,14 @@ class Cityscapes(BaseDataset):
     label_kind: str
 
     def _find_pairs(self, path: Path) -> list[Pair]:
-        if not path.is_file() and path.name in ("train.lst", "val.lst"):
-            pairs = scan_folders(self.root, path.stem)
-            _write_list(self.root, path, pairs)
-        else:
-            pairs = read_pairs(self.root, path)
+        pairs = super()._find_pairs(path)
         self.label_kind, why = detect_label_kind(pairs)
         LOG.info("Cityscapes %s: %d pictures, labels are %s (%s)", self.split, len(pairs), self.label_kind, why)
+        return pairs
+
+    def _scan(self, part: str, path: Path) -> list[Pair]:
+        pairs = scan_folders(self.root, part)
+        _write_list(self.root, path, pairs)
         return pairs
 
     def label_ids(self) -> Mapping[int, int | None]:

@@ -49,7 +49,9 @@ def _problem(dataset: BaseDataset, index: int) -> str:
 
 
 def _refuse_masks(dataset: BaseDataset, indices: Sequence[int]) -> None:
-    """Refuse 0/255 masks: 255 is the usual ignore label, so nothing but class 0 would be learned."""
+    """Refuse 0/255 masks where 255 is ignored, so that nothing but class 0 would be learned."""
+    if dataset.label_ids().get(255) is not None:
+        return
     values: set[int] = set()
     for index in indices:
         values.update(np.unique(read_index_label(dataset.label_path(index))).tolist())

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 from omegaconf import DictConfig
 
+from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
-from src.data import camvid, cityscapes
 from src.data.basedataset import BaseDataset
 from src.data.read_ahead import num_readers, prefetch_size, read_ahead
+from src.data.registry import DATASETS, dataset_info
 from src.data.transforms import TrainTransform
 
 LOG = logging.getLogger("ocrnet")
-DATASETS: dict[str, type[BaseDataset]] = {"Cityscapes": cityscapes.Cityscapes, "CamVid": camvid.CamVid}
 # MindSpore hands on a worker's exception as a RuntimeError with a traceback in its text.
 READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
 
@@ -34,18 +34,20 @@ def build_dataset(config: DictConfig, split: str) -> BaseDataset:
     """
     if not config.data_path:
         raise UserError("no data folder is given; add --data_path FOLDER")
-    dataset_class = DATASETS[config.dataset.name]
-    num_classes = len(dataset_class.info.class_names)
-    if config.dataset.num_classes != num_classes:
+    section = config.dataset
+    if section.classes is None and section.num_classes != NUM_CLASSES[section.name]:
         raise UserError(
-            f"dataset.num_classes is {config.dataset.num_classes} but {config.dataset.name} has {num_classes} classes; "
+            f"dataset.num_classes is {section.num_classes} but {section.name} has {NUM_CLASSES[section.name]} classes; "
             "dataset.name says which data set it is"
         )
     list_file, num_samples = {
         "train": (config.train.train_list, config.train.num_samples),
         "val": (config.eval.eval_list, config.eval.num_samples),
     }[split]
-    return dataset_class(config.data_path, list_file, split, config.dataset.ignore_label, num_samples)
+    options: dict[str, Any] = {"info": dataset_info(config)}
+    if section.name == "custom":
+        options["folders"] = (section.image_folder, section.label_folder)
+    return DATASETS[section.name](config.data_path, list_file, split, section.ignore_label, num_samples, **options)
 
 
 def epoch_order(num_samples: int, epoch: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1) -> np.ndarray:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from src.data.basedataset import BaseDataset
 from src.data.color import ColorJitter
 from src.data.pictures import Box
+from src.data.registry import dataset_info
 
 CROP_TRIES = 10
 
@@ -138,7 +139,7 @@ class TrainTransform:
 
     Args:
         config: reads `train.image_size`, `base_size`, `multi_scale`, `scale_range`, `scale_step`, `flip`, `crop_max_class_ratio`,
-            `color`, `downsample_rate`; `dataset.color_order`, `mean`, `std`, `ignore_label`.
+            `color`, `downsample_rate`; `dataset.color_order`, `mean`, `std`, `ignore_label` and classes.
     """
 
     def __init__(self, config: DictConfig):
@@ -154,6 +155,7 @@ class TrainTransform:
         self.ignore_label = config.dataset.ignore_label
         self.table = normalization_table(config.dataset.mean, config.dataset.std)
         self.color_order = config.dataset.color_order
+        self.mirrored_label = _mirror_table(dataset_info(config).mirrored_classes)
 
     def __call__(self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return a random training sample of a picture.
@@ -191,7 +193,7 @@ class TrainTransform:
         crop, label = self._choose_crop((height, width), scale, label_of, rng)
         image = self.color(crop_image(image_of(crop.source_box()), crop), rng)
         if mirrored:
-            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
+            image, label = cv2.flip(image, 1), cv2.LUT(cv2.flip(label, 1), self.mirrored_label)
         return self._finish(image, label, mirrored)
 
     def _choose_crop(
@@ -231,6 +233,13 @@ def _scale_grid(scale_range: Sequence[float], step: float) -> list[float]:
     low, high = scale_range
     # 1e-6: a range that is a whole number of steps keeps its end, whatever the rounding.
     return [low + step * k for k in range(int((high - low) / step + 1e-6) + 1)] if step else [low]
+
+
+def _mirror_table(mirrored_classes: np.ndarray) -> np.ndarray:
+    """Return (256,) uint8: what each label is in a mirrored picture; the ignore label stays."""
+    table = np.arange(256, dtype=np.uint8)
+    table[: len(mirrored_classes)] = mirrored_classes
+    return table
 
 
 def _cut(array: np.ndarray, box: Box) -> np.ndarray:
