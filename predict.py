@@ -20,9 +20,10 @@ from typing import Any
 from src.checkpoint.run_folder import check_output, config_for_checkpoint
 from src.config import UserError, load_config
 from src.config.facts import report_facts
+from src.data.registry import dataset_info
 from src.engine.progress import show_progress
 from src.inference.inputs import InputPicture, find_pictures, refuse_unless_any_is_picture
-from src.inference.outputs import WRITERS, ResultFolder, parse_kinds
+from src.inference.outputs import SUMMARY_FILE, WRITERS, ResultFolder, parse_kinds
 from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # How it was trained tells neither where results go nor on how many devices to predict.
     flags = {"output_path": "predictions", "run_distribute": False, **flags}
     config = load_config(source, flags, _protocol_words(arguments) + words)
-    results = ResultFolder(Path(config.output_path), parse_kinds(arguments.save, config.dataset.name))
+    results = ResultFolder(Path(config.output_path), parse_kinds(arguments.save, dataset_info(config)))
     pictures = find_pictures(inputs, results.picture_folders)
     refuse_unless_any_is_picture(pictures)
     results.refuse_overwriting(pictures)
@@ -76,14 +77,16 @@ def predict(config: Any, source: str, pictures: Sequence[InputPicture], results:
     results.write_summary({"checkpoint": config.checkpoint_path, "protocol": segmenter.predictor.protocol, **report.as_json()})
     logger.info("%s; %s in %s", report.speed, ", ".join(results.kinds), results.folder)
     if report.failures:
-        raise WorkError(f"{len(report.failures)} of {len(pictures)} pictures could not be read: {', '.join(report.failures)}")
+        raise WorkError(f"{len(report.failures)} of {len(pictures)} pictures could not be read; {results.folder / SUMMARY_FILE} names them")
     return 0
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = build_parser("Segment pictures with trained weights.", FLAGS, "the one beside the weight file")
     parser.usage = "%(prog)s INPUT ... --checkpoint_path FILE [--flag VALUE ...] [key.sub=value ...]"
-    parser.epilog = "INPUT: a picture, a folder (with the folders below it) or a quoted glob; results: OUT/KIND/NAME.png"
+    parser.epilog = (
+        "INPUT: a picture, a folder (with the folders below it) or a quoted glob. Without --output_path, results are in predictions/."
+    )
     group = parser.add_argument_group("results and protocol")
     kinds = ", ".join(WRITERS)
     group.add_argument(

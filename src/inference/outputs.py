@@ -11,13 +11,13 @@ import numpy as np
 from src.checkpoint.atomic import atomic_path
 from src.config.checking import nearest
 from src.config.errors import UserError
+from src.data import cityscapes
 from src.data.basedataset import DatasetInfo
-from src.data.cityscapes import TRAINED
 from src.inference.inputs import InputPicture
 from src.inference.palette import overlay, write_index, write_mask, write_picture
 
 SUMMARY_FILE = "predictions.json"
-LABEL_IDS = np.array([label.id for label in TRAINED], np.uint8)  # by train id
+LABEL_IDS = np.array([label.id for label in cityscapes.TRAINED], np.uint8)  # by train id
 
 # path, picture (H, W, 3) uint8 RGB, labels (H, W) uint8 train ids, names and colours
 Writer = Callable[[Path, np.ndarray, np.ndarray, DatasetInfo], None]
@@ -30,22 +30,25 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-def parse_kinds(text: str, dataset_name: str) -> tuple[str, ...]:
+def parse_kinds(text: str, info: DatasetInfo) -> tuple[str, ...]:
     """Return what to write, each kind once.
 
     Args:
         text: kinds separated by commas.
-        dataset_name: as in `dataset.name`.
+        info: the classes that the weights tell apart.
 
     Raises:
-        UserError: if one is unknown, or has no meaning for the data set.
+        UserError: if one is unknown, or has no meaning for these classes.
     """
     kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
     for kind in kinds:
         if kind not in WRITERS:
             raise UserError(f"--save {text}: '{kind}' is none of {', '.join(WRITERS)}{nearest(kind, list(WRITERS))}")
-    if "labelIds" in kinds and dataset_name != "Cityscapes":
-        raise UserError(f"--save labelIds: these are Cityscapes' numbers, and the weights are of {dataset_name}; use index")
+    if "labelIds" in kinds and info.class_names != cityscapes.INFO.class_names:
+        named = ", ".join(info.class_names[:3])
+        raise UserError(
+            f"--save labelIds: these are numbers of Cityscapes' 19 classes, and the weights have others ({named} ...); use index"
+        )
     return kinds
 
 

@@ -110,7 +110,7 @@ def predict_pictures(
             report.first_pictures, report.first_seconds = len(batch), report.seconds
         progress(len(batch))
     if not report.shares:
-        raise UserError(f"none of {len(pictures)} pictures could be read: {next(iter(report.failures.values()))}")
+        raise UserError(f"no picture could be predicted: {next(iter(report.failures.values()))}")
     return report
 
 

@@ -10,7 +10,7 @@ from src.checkpoint.run_folder import config_for_checkpoint
 from src.checkpoint.weights import load_weights
 from src.config.loading import load_config
 from src.data.basedataset import DatasetInfo
-from src.data.loader import DATASETS
+from src.data.registry import dataset_info
 from src.inference.predictor import Predictor
 from src.models.builder import assemble_network
 from src.models.precision import apply_amp
@@ -24,12 +24,14 @@ class Segmenter:
         info: names and colours of the classes.
 
     Example:
+        >>> import numpy as np
         >>> from src.inference.segmenter import Segmenter
-        >>> segmenter = Segmenter.from_checkpoint("best.ckpt")
-        >>> labels = segmenter(picture)  # picture: (H, W, 3) uint8 RGB
-        >>> labels.shape == picture.shape[:2]
-        True
-        >>> segmenter.info.class_names[labels[0, 0]]
+        >>> segmenter = Segmenter.from_checkpoint("best.ckpt")  # with best.yaml beside it
+        >>> picture = np.zeros((48, 64, 3), np.uint8)  # RGB
+        >>> labels = segmenter(picture)
+        >>> labels.shape, labels.dtype
+        ((48, 64), dtype('uint8'))
+        >>> segmenter.info.class_names[10]
         'sky'
     """
 
@@ -64,7 +66,7 @@ class Segmenter:
         Raises:
             UserError: if the weights do not fit.
         """
-        return cls(load_predictor(config, checkpoint, amp_level), DATASETS[config.dataset.name].info)
+        return cls(load_predictor(config, checkpoint, amp_level), dataset_info(config))
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Return the classes of a picture.
