@@ -84,9 +84,7 @@ def predict(config: Any, source: str, pictures: Sequence[InputPicture], results:
 def _build_parser() -> argparse.ArgumentParser:
     parser = build_parser("Segment pictures with trained weights.", FLAGS, "the one beside the weight file")
     parser.usage = "%(prog)s INPUT ... --checkpoint_path FILE [--flag VALUE ...] [key.sub=value ...]"
-    parser.epilog = (
-        "INPUT: a picture, a folder (with the folders below it) or a quoted glob. Without --output_path, results are in predictions/."
-    )
+    parser.epilog = "INPUT: a picture, a folder with all below it, or a quoted glob. Without --output_path, results are in predictions/."
     group = parser.add_argument_group("results and protocol")
     kinds = ", ".join(WRITERS)
     group.add_argument(

@@ -46,9 +46,7 @@ def parse_kinds(text: str, info: DatasetInfo) -> tuple[str, ...]:
             raise UserError(f"--save {text}: '{kind}' is none of {', '.join(WRITERS)}{nearest(kind, list(WRITERS))}")
     if "labelIds" in kinds and info.class_names != cityscapes.INFO.class_names:
         named = ", ".join(info.class_names[:3])
-        raise UserError(
-            f"--save labelIds: these are numbers of Cityscapes' 19 classes, and the weights have others ({named} ...); use index"
-        )
+        raise UserError(f"--save labelIds: these are numbers of Cityscapes' classes, and the weights have others ({named} ...); use index")
     return kinds
 
 
