@@ -20,7 +20,6 @@ NUM_VALUES = 256  # of a uint8 label
 KEYS = ("classes", IGNORED, "ignore_label", "background")
 MEANING_KEYS = ("labels", "colors", "values")
 CLASS_KEYS = ("name", "color", *MEANING_KEYS, "mirror")
-MAPILLARY_FILES = ("config_v2.0.json", "config.json")
 
 
 @dataclass(frozen=True)

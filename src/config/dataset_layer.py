@@ -6,8 +6,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from src.config.classes import MAPILLARY_FILES, parse_classes, read_classes
-from src.config.datasets import NUM_CLASSES, TAKES_CLASSES, check_takes_classes
+from src.config.checking import check_tree
+from src.config.classes import parse_classes, read_classes
+from src.config.datasets import CLASSES_FILES, NUM_CLASSES, check_takes_classes
 from src.config.errors import UserError
 from src.config.schema import SCHEMA
 
@@ -18,8 +19,9 @@ SOURCE = "dataset.classes"
 def with_dataset(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the layers with what the data set says: its number of classes and, where they come from a file, content and ignore label.
 
-    Number and ignore label come just below the last layer that names the data set: what that layer itself gives is stronger. The content is
-    settled here once, since merging the classes of two files would mix them.
+    Number and ignore label come just below the last layer that names the data set: what that layer itself gives is stronger, and class
+    weights of a weaker layer, made for another data set, end there. The content is settled here once, since merging the classes of two
+    files would mix them.
 
     Args:
         layers: checked, the weakest first.
@@ -28,8 +30,8 @@ def with_dataset(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         UserError: if a file of classes is missing or malformed, or the data set has its own classes, or needs some.
     """
     name, path, classes = _named(layers)
-    if path is None and classes is None and name == "Mapillary":
-        path = _mapillary_file(layers)
+    if classes is None:
+        path = _classes_file(name, path, layers)
     check_takes_classes(name, path is not None or classes is not None)
     if path is not None and classes is None:
         classes = read_classes(Path(path))
@@ -37,10 +39,14 @@ def with_dataset(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     if classes is not None:
         spec = parse_classes(classes, path or SOURCE)
         facts = {"num_classes": len(spec.entries), "ignore_label": spec.ignore_label}
+        check_tree({"dataset": facts}, path or SOURCE)
     naming = [index for index, layer in enumerate(layers) if any(key in layer.get("dataset", {}) for key in NAMING)]
     place = naming[-1] if naming else 0
+    said: dict[str, Any] = {"dataset": facts}
+    if _named(layers[:place]) != _named(layers):
+        said["loss"] = {"class_weights": None}  # those of a weaker layer are for another data set's classes
     others = [_without_classes(layer) for layer in layers]
-    return [*others[:place], {"dataset": facts}, *others[place:], {"dataset": {"classes_file": path, "classes": classes}}]
+    return [*others[:place], said, *others[place:], {"dataset": {"classes_file": path, "classes": classes}}]
 
 
 def check_dataset(config: Any) -> None:
@@ -65,17 +71,20 @@ def _named(layers: Sequence[dict[str, Any]]) -> tuple[str, str | None, dict[str,
     for layer in layers:
         section = layer.get("dataset", {})
         name = section.get("name", name)
-        if "name" in section and name not in TAKES_CLASSES:
+        if "name" in section and name not in CLASSES_FILES:
             path = classes = None  # of another data set, named by a weaker layer
         if "classes_file" in section or "classes" in section:
             path, classes = section.get("classes_file"), section.get("classes")
     return name, path, classes
 
 
-def _mapillary_file(layers: Sequence[dict[str, Any]]) -> str | None:
+def _classes_file(name: str, path: str | None, layers: Sequence[dict[str, Any]]) -> str | None:
+    """Return the file of classes: as given, else of that name in the data folder; or where it was not given, the data set's own."""
     folder = next((layer["data_path"] for layer in reversed(layers) if "data_path" in layer), None)
-    paths = [Path(folder) / name for name in MAPILLARY_FILES] if folder else []
-    return next((str(path) for path in paths if path.is_file()), None)
+    if folder is None or (path is not None and Path(path).is_file()):
+        return path
+    names = (path,) if path is not None else CLASSES_FILES.get(name, ())
+    return next((str(Path(folder) / each) for each in names if (Path(folder) / each).is_file()), path)
 
 
 def _without_classes(layer: dict[str, Any]) -> dict[str, Any]:

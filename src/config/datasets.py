@@ -12,7 +12,12 @@ NUM_CLASSES: dict[str, int | None] = {
     "Mapillary": None,
     "custom": None,
 }
-TAKES_CLASSES = ("VOC", "Mapillary", "custom")  # dataset.classes_file says which
+# Data sets with classes from a file -> where in the data folder it is, if dataset.classes_file does not say so.
+CLASSES_FILES: dict[str, tuple[str, ...]] = {
+    "VOC": (),
+    "Mapillary": ("config_v2.0.json", "config_v1.2.json", "config.json"),
+    "custom": ("classes.yaml",),
+}
 
 
 def check_takes_classes(name: str, has_classes: bool) -> None:
@@ -25,10 +30,10 @@ def check_takes_classes(name: str, has_classes: bool) -> None:
     Raises:
         UserError: if they do not go together.
     """
-    if has_classes and name not in TAKES_CLASSES:
-        raise UserError(f"dataset.classes_file is for dataset.name {', '.join(TAKES_CLASSES)}; {name} has classes of its own")
-    if has_classes or NUM_CLASSES[name] is not None:
-        return
-    if name == "Mapillary":
-        raise UserError("dataset.name=Mapillary needs its config_v2.0.json or config.json: in --data_path, or by dataset.classes_file=FILE")
-    raise UserError(f"dataset.name={name} needs its classes: add dataset.classes_file=FILE.yaml (docs/DATASETS.md, Your own classes)")
+    if has_classes and name not in CLASSES_FILES:
+        raise UserError(f"dataset.classes_file is for dataset.name {', '.join(CLASSES_FILES)}; {name} has classes of its own")
+    if not has_classes and NUM_CLASSES[name] is None:
+        files = " or ".join(CLASSES_FILES[name])
+        raise UserError(
+            f"dataset.name={name} needs classes: {files} in --data_path, or dataset.classes_file=FILE (docs/DATASETS.md, Your own classes)"
+        )

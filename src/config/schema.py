@@ -132,7 +132,10 @@ SCHEMA: dict[str, Any] = {
     "dataset": {
         "name": Key("Cityscapes", str, "data set", choices=tuple(NUM_CLASSES)),
         "classes_file": Key(
-            None, str, "YAML file of the classes of custom (and VOC, Mapillary) data: docs/DATASETS.md; kept in classes", optional=True
+            None,
+            str,
+            "file of the classes of custom, VOC or Mapillary data (docs/DATASETS.md), also one in the data folder; kept in classes",
+            optional=True,
         ),
         "classes": Key(None, dict, "content of classes_file, written by a run so that it can be repeated without the file", optional=True),
         "image_folder": Key("images", str, "custom: folder of the pictures, in the data folder"),

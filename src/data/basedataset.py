@@ -45,10 +45,16 @@ class DatasetInfo:
         return classes
 
 
+def named_colors(table: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the names and the (K, 3) uint8 palette of a table "road 804080, sidewalk f423e8, ..."."""
+    entries = [entry.rsplit(maxsplit=1) for entry in table.split(",")]
+    return tuple(" ".join(name.split()) for name, _ in entries), np.array([list(bytes.fromhex(color)) for _, color in entries], np.uint8)
+
+
 class BaseDataset:
     """Pictures and labels named by a list.
 
-    A subclass sets `info`, says in `_scan` where its own folders have their files, and may override `label_ids` and `_hint`.
+    A subclass sets `info`, says in `_scan` where its own folders have their files, and may override `label_ids`, `_hint` and `COLOR_HINT`.
 
     Args:
         root: folder of the data set.
@@ -65,6 +71,7 @@ class BaseDataset:
 
     info: DatasetInfo
     SCANNED: Mapping[str, str] = {"train.lst": "train", "val.lst": "val"}  # list -> the part of the data that it stands for
+    COLOR_HINT = "colour-coded masks become labels by python -m src.data.colours"
 
     def __init__(
         self,
@@ -82,7 +89,8 @@ class BaseDataset:
         self.ignore_label = ignore_label
         if not self.root.is_dir():
             raise UserError(f"{self.root}: no such data folder; give the folder of the {self.info.name} data by --data_path")
-        pairs = [pair for name in list_file.split("+") for pair in self._find_pairs(list_path(self.root, name.strip()))]
+        names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
+        pairs = [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
         self.pairs = pairs[:num_samples] if num_samples else pairs
         self.names = _unique_names(self.root, self.pairs)
         self._lut, self._is_valid = _label_tables(self.label_ids(), ignore_label)
@@ -162,7 +170,7 @@ class BaseDataset:
             UserError: if the file is no index picture or holds values of no class.
         """
         with _naming(self.pairs[index]):
-            raw = read_index_label(self.label_path(index), box)
+            raw = read_index_label(self.label_path(index), box, self.COLOR_HINT)
         # calcHist is 10 times faster than np.unique or np.bincount on uint8.
         pixels = cv2.calcHist([raw], [0], None, [256], [0, 256])[:, 0]
         wrong = {int(value): int(pixels[value]) for value in np.flatnonzero((pixels > 0) & ~self._is_valid)}

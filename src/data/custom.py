@@ -51,3 +51,6 @@ class Custom(BaseDataset):
             f"{self.root}: neither {path.name} nor the folders {images} and {labels}; expected {images}/{part} and {labels}/{part} with "
             "files of equal stems (dataset.image_folder and dataset.label_folder name other folders), or a list"
         )
+
+    def _hint(self, wrong: set[int]) -> str:
+        return "'values' of a class or of 'ignored' in the file of classes say what stored values mean"

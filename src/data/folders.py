@@ -1,5 +1,6 @@
-"""Match a folder of pictures with one of labels by the files' stems."""
+"""Match pictures with labels by the files' stems."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def find_pairs(root: Path, images: str, labels: str, hint: str = "") -> list[Pai
     Raises:
         UserError: if a folder is missing or holds no picture, a picture has no label or a label no picture, or two files have one stem.
     """
-    pictures, masks = (_by_stem(root / name, hint) for name in (images, labels))
+    pictures, masks = (files_by_stem(root / name, hint, root) for name in (images, labels))
     for mine, others, kind, folder in ((pictures, masks, "label", labels), (masks, pictures, "picture", images)):
         missing = sorted(mine.keys() - others.keys())
         if missing:
@@ -35,9 +36,19 @@ def find_pairs(root: Path, images: str, labels: str, hint: str = "") -> list[Pai
     return [Pair(pictures[stem], masks[stem], str(pictures[stem].parent)) for stem in sorted(pictures)]
 
 
-def _by_stem(folder: Path, hint: str) -> dict[str, Path]:
+def files_by_stem(folder: Path, hint: str = "", root: Path | None = None) -> dict[str, Path]:
+    """Return the pictures in a folder and below it by their relative path without its ending.
+
+    Args:
+        folder: where to look.
+        hint: what to do where it is missing.
+        root: folder of the data set; where the folder is missing but is there further down, that is said.
+
+    Raises:
+        UserError: if the folder is missing or holds no picture, or two files have one stem.
+    """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder{hint and f'; {hint}'}")
+        raise UserError(f"{folder}: no such folder{hint and f'; {hint}'}" + (elsewhere(root, folder.relative_to(root)) if root else ""))
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in picture_suffixes() or path.name.startswith(".") or not path.is_file():
@@ -49,3 +60,28 @@ def _by_stem(folder: Path, hint: str) -> dict[str, Path]:
     if not found:
         raise UserError(f"{folder}: holds no pictures{hint and f'; {hint}'}")
     return found
+
+
+def pairs_of_ids(ids: Mapping[str, str], pictures: Mapping[str, Path], labels: Mapping[str, Path]) -> list[Pair]:
+    """Return the pairs of a list of stems.
+
+    Args:
+        ids: stem -> "file:line" of the list.
+        pictures: stem -> picture.
+        labels: stem -> label.
+
+    Raises:
+        UserError: naming the line of a stem that has no picture or no label.
+    """
+    for stem, where in ids.items():
+        for files, kind in ((pictures, "picture"), (labels, "label")):
+            if stem not in files:
+                raise UserError(f"{where}: there is no {kind} {stem}.*; correct the list or the data folder")
+    return [Pair(pictures[stem], labels[stem], where) for stem, where in ids.items()]
+
+
+def elsewhere(root: Path, name: str | Path) -> str:
+    """Return a hint where a folder is not in a data folder but one or two levels further down, or ''."""
+    found = next((path for pattern in (f"*/{name}", f"*/*/{name}") for path in sorted(root.glob(pattern)) if path.is_dir()), None)
+    inner = found and found.parents[len(Path(name).parts) - 1]
+    return f"; it is in {inner}: give that by --data_path" if inner else ""

@@ -39,21 +39,50 @@ def read_pairs(root: Path, path: Path) -> list[Pair]:
         UserError: if the list is missing, is empty or has a malformed line, or a file that it names is missing.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = _lines(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such list; each of its lines names a picture and its label, relative to {root}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the list cannot be read: {' '.join(str(error).split())}") from None
-    pairs = [_parse(root, line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    pairs = [_parse(root, line, where) for line, where in lines]
     if not pairs:
         raise UserError(f"{path}: the list is empty; each line names a picture and its label, relative to {root}")
     return pairs
 
 
+def read_ids(path: Path) -> dict[str, str] | None:
+    """Return the stems of a list that names one per line, with "file:line" of each; None if its first line names a pair.
+
+    Raises:
+        UserError: if it cannot be read, is empty, or names a stem twice or something else.
+    """
+    ids: dict[str, str] = {}
+    for line, where in _lines(path):
+        if len(_split(line)) != 1:
+            if ids:
+                raise UserError(f"{where}: expected one name, as in the lines above; got {line[:100]!r}")
+            return None
+        if line in ids:
+            raise UserError(f"{where}: {line} stands in {ids[line]} already; keep one of the lines")
+        ids[line] = where
+    if not ids:
+        raise UserError(f"{path}: the list is empty; each line names a picture")
+    return ids
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    """Return the lines that are not blank, stripped, with "file:line" of each."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the list cannot be read: {' '.join(str(error).split())}") from None
+    return [(line.strip(), f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
 def _parse(root: Path, line: str, where: str) -> Pair:
-    names = _split(line.strip())
+    names = _split(line)
     if len(names) != 2 or not all(names):
-        raise UserError(f"{where}: expected 'image label' separated by tab, comma or space; got {line.strip()[:100]!r}")
+        raise UserError(f"{where}: expected 'image label' separated by tab, comma or space; got {line[:100]!r}")
     image, label = (_resolve(root, name, where) for name in names)
     return Pair(image, label, where)
 

@@ -73,8 +73,13 @@ def read_image(path: Path, box: Box | None = None, upright: bool = False) -> np.
         raise UserError(f"{path}: the picture cannot be read: {_reason(error)}; replace the file or leave it out") from None
 
 
-def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
+def read_index_label(path: Path, box: Box | None = None, hint: str = "") -> np.ndarray:
     """Return the values of an index picture as stored (a palette PNG gives its indices), or of a rectangle of it.
+
+    Args:
+        path: the file.
+        box: the wanted rectangle; None is the whole picture.
+        hint: what to do about a picture with colours or more than 8 bits.
 
     Returns:
         HW uint8.
@@ -87,7 +92,8 @@ def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
         if picture.format == "JPEG":
             raise UserError(f"{path}: a JPEG label, whose compression changes class numbers; expected a single-channel index PNG")
         if picture.mode not in LABEL_MODES:
-            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers")
+            more = f"; {hint}" if hint else ""
+            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers{more}")
         label = _pixels(picture, box)
     except UserError:
         raise

@@ -6,12 +6,16 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from src.config.classes import Classes, parse_classes, voc_color
-from src.data import camvid, cityscapes, custom
+from src.data import ade20k, camvid, cityscapes, custom, lip, mapillary, voc
 from src.data.basedataset import BaseDataset, DatasetInfo
 
 DATASETS: dict[str, type[BaseDataset]] = {
     "Cityscapes": cityscapes.Cityscapes,
     "CamVid": camvid.CamVid,
+    "ADE20K": ade20k.Ade20k,
+    "LIP": lip.Lip,
+    "VOC": voc.Voc,
+    "Mapillary": mapillary.Mapillary,
     "custom": custom.Custom,
 }
 
