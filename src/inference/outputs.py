@@ -104,7 +104,7 @@ class ResultFolder:
         """Write predictions.json."""
         _make_folder(self.folder)
         with atomic_path(self.folder / SUMMARY_FILE) as path:
-            path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def class_shares(labels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
