@@ -82,16 +82,25 @@ SCHEMA: dict[str, Any] = {
         "scale_step": Key(0.1, float, "grid of the random scales; 0 draws from the whole range", minimum=0),
         "flip": Key(True, bool, "mirror pictures at random"),
         "crop_max_class_ratio": Key(
-            1.0, float, "draw a crop again (10 times) while one class covers more than this part", minimum=0, maximum=1
+            1.0,
+            float,
+            "draw a crop again (10 times) while one class covers more than this part of its labelled pixels (mmseg's cat_max_ratio: 0.75)",
+            minimum=0,
+            maximum=1,
         ),
         "rare_class_temperature": Key(
             0.0,
             float,
-            "draw pictures by class, rare ones more often: probability of class c is exp((1 - its share) / this); 0: off",
+            "draw pictures by class, rare ones more often: the probability of a class grows as exp((1 - its share of the pixels) / this); "
+            "DAFormer: 0.01; 0: every picture once in an epoch",
             minimum=0,
         ),
         "rare_class_min_pixels": Key(
-            3000, int, "with rare_class_temperature: draw a crop again (10 times) while the class has fewer pixels in it", minimum=1
+            3000,
+            int,
+            "with rare_class_temperature: pixels of the class in a picture drawn for it (where one has so many); a crop is drawn again "
+            "(10 times) while it holds less than half of them",
+            minimum=1,
         ),
         "color": {
             "probability": Key(0.0, float, "chance of each colour change; 0 turns all off", minimum=0, maximum=1),

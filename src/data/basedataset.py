@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from src.config.errors import UserError
-from src.data.lists import Pair, list_path, read_pairs
+from src.data.class_pixels import count_values
+from src.data.lists import Pair, list_path, read_pairs, refuse_missing
 from src.data.pictures import Box, check_end, picture_size_hw, read_image, read_index_label
 
 
@@ -66,7 +67,8 @@ class BaseDataset:
         info: classes from a file; None: those of the data set.
 
     Raises:
-        UserError: if the folder, the list or a file named by it is missing, or the list is empty or malformed.
+        UserError: if the folder or the list is missing, or the list is empty or malformed. Files that it names may be missing:
+            `refuse_missing_files`.
     """
 
     info: DatasetInfo
@@ -109,6 +111,10 @@ class BaseDataset:
             return self.info.label_ids
         return {**{k: k for k in range(len(self.info.class_names))}, 255: None}
 
+    def refuse_missing_files(self) -> None:
+        """Raise a UserError where a picture or a label is missing."""
+        refuse_missing(self.root, self.pairs)
+
     def __len__(self) -> int:
         return len(self.pairs)
 
@@ -123,6 +129,10 @@ class BaseDataset:
     def label_path(self, index: int) -> Path:
         """Return the path of a label."""
         return self.pairs[index].label
+
+    def where(self, index: int) -> str:
+        """Return the list and its line, or the folder, that names a sample, for messages."""
+        return self.pairs[index].where
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return picture (HWC uint8 RGB) and label (HW uint8 train ids, `ignore_label` where nothing counts).
@@ -169,21 +179,35 @@ class BaseDataset:
         Raises:
             UserError: if the file is no index picture or holds values of no class.
         """
-        with _naming(self.pairs[index]):
-            raw = read_index_label(self.label_path(index), box, self.COLOR_HINT)
-        # calcHist is 10 times faster than np.unique or np.bincount on uint8.
-        pixels = cv2.calcHist([raw], [0], None, [256], [0, 256])[:, 0]
-        wrong = {int(value): int(pixels[value]) for value in np.flatnonzero((pixels > 0) & ~self._is_valid)}
+        values = self.read_values(index, box)
+        wrong = self.describe_wrong(count_values(values))
         if wrong:
-            raise UserError(self._describe_wrong_values(index, wrong))
-        return cv2.LUT(raw, self._lut)
+            raise UserError(f"{self.where(index)}: {self.label_path(index)}: {wrong}")
+        return cv2.LUT(values, self._lut)
 
-    def _describe_wrong_values(self, index: int, wrong: dict[int, int]) -> str:
-        shown = ", ".join(f"{value} ({count} pixels)" for value, count in list(wrong.items())[:6])
+    def read_values(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a label, or a rectangle of it, as stored; HW uint8.
+
+        Raises:
+            UserError: if the file is no index picture.
+        """
+        with _naming(self.pairs[index]):
+            return read_index_label(self.label_path(index), box, self.COLOR_HINT)
+
+    def describe_wrong(self, pixels: np.ndarray) -> str:
+        """Return which stored values are of no class, and how to mend that; "" where all are good.
+
+        Args:
+            pixels: (256,) int64, how many pixels hold each value.
+        """
+        wrong = np.flatnonzero((pixels > 0) & ~self._is_valid).tolist()
+        if not wrong:
+            return ""
+        shown = ", ".join(f"{value} ({pixels[value]} pixels)" for value in wrong[:6])
         more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
         allowed = _ranges(np.flatnonzero(self._is_valid).tolist())
         hint = self._hint(set(wrong)) or f"map them to the {len(self.info.class_names)} classes of {self.info.name} or to 255"
-        return f"{self.pairs[index].where}: {self.label_path(index)}: label values {shown}{more} are none of {allowed}; {hint}"
+        return f"label values {shown}{more} are none of {allowed}; {hint}"
 
     def _hint(self, wrong: set[int]) -> str:
         """Return how to mend labels that hold these wrong values, or ''."""

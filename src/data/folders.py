@@ -62,22 +62,17 @@ def files_by_stem(folder: Path, hint: str = "", root: Path | None = None) -> dic
     return found
 
 
-def pairs_of_ids(ids: Mapping[str, str], pictures: Mapping[str, Path], labels: Mapping[str, Path]) -> list[Pair]:
-    """Return the pairs of a list of stems.
+def pairs_of_ids(ids: Mapping[str, str], pictures: Mapping[str, Path], labels: Mapping[str, Path], places: tuple[Path, Path]) -> list[Pair]:
+    """Return the pairs of a list of stems; a file that is missing is named as it would usually be called.
 
     Args:
         ids: stem -> "file:line" of the list.
         pictures: stem -> picture.
         labels: stem -> label.
-
-    Raises:
-        UserError: naming the line of a stem that has no picture or no label.
+        places: folders where pictures and labels are expected.
     """
-    for stem, where in ids.items():
-        for files, kind in ((pictures, "picture"), (labels, "label")):
-            if stem not in files:
-                raise UserError(f"{where}: there is no {kind} {stem}.*; correct the list or the data folder")
-    return [Pair(pictures[stem], labels[stem], where) for stem, where in ids.items()]
+    images, masks = places
+    return [Pair(pictures.get(stem, images / f"{stem}.jpg"), labels.get(stem, masks / f"{stem}.png"), where) for stem, where in ids.items()]
 
 
 def elsewhere(root: Path, name: str | Path) -> str:

@@ -34,8 +34,9 @@ class Lip(BaseDataset):
         return find_pairs(self.root, *self._folders(part), LAYOUT) if ids is None else self._pairs(ids)
 
     def _pairs(self, ids: dict[str, str]) -> list[Pair]:
-        images, labels = zip(*(self._folders(part) for part in PARTS), strict=True)
-        return pairs_of_ids(ids, *({k: v for name in names for k, v in self._files(name).items()} for names in (images, labels)))
+        folders = [self._folders(part) for part in PARTS]
+        pictures, labels = ({k: v for pair in folders for k, v in self._files(pair[kind]).items()} for kind in (0, 1))
+        return pairs_of_ids(ids, pictures, labels, (self.root / IMAGES, self.root / LABELS))
 
     def _files(self, name: str) -> dict[str, Path]:
         return files_by_stem(self.root / name, LAYOUT) if (self.root / name).is_dir() else {}

@@ -1,6 +1,7 @@
 """Read lists of image and label pairs."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def read_pairs(root: Path, path: Path) -> list[Pair]:
     """Return the pairs of a list; image and label are separated by tab, comma or space.
 
     Raises:
-        UserError: if the list is missing, is empty or has a malformed line, or a file that it names is missing.
+        UserError: if the list is missing, is empty or has a malformed line. Files that it names may be missing: `refuse_missing`.
     """
     try:
         lines = _lines(path)
@@ -83,7 +84,7 @@ def _parse(root: Path, line: str, where: str) -> Pair:
     names = _split(line)
     if len(names) != 2 or not all(names):
         raise UserError(f"{where}: expected 'image label' separated by tab, comma or space; got {line[:100]!r}")
-    image, label = (_resolve(root, name, where) for name in names)
+    image, label = (_resolve(root, name) for name in names)
     return Pair(image, label, where)
 
 
@@ -95,10 +96,21 @@ def _split(line: str) -> list[str]:
     return line.split()
 
 
-def _resolve(root: Path, name: str, where: str) -> Path:
+def _resolve(root: Path, name: str) -> Path:
     name = SEGNET_PREFIX.sub("", name)
-    candidates = [Path(name), root / name.lstrip("/")] if name.startswith("/") else [root / name]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise UserError(f"{where}: {candidates[-1]}: no such file; correct the list or the data folder {root}")
+    if name.startswith("/") and Path(name).is_file():
+        return Path(name)
+    return root / name.lstrip("/")
+
+
+def refuse_missing(root: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse pairs of which a file is missing.
+
+    Raises:
+        UserError: naming the first such file and its line, and how many there are.
+    """
+    missing = [(pair.where, path) for pair in pairs for path in (pair.image, pair.label) if not path.is_file()]
+    if missing:
+        where, path = missing[0]
+        number = f"; {len(missing)} files of the list are missing" if len(missing) > 1 else ""
+        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{number}")

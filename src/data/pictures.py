@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -21,15 +22,32 @@ NO_COLOR_MODES = ("I", "F")  # 32-bit numbers, of which nobody knows what is whi
 Box = tuple[int, int, int, int]
 
 
+class Header(NamedTuple):
+    """What a picture's file says of it: height and width in pixels, the format ("PNG") and Pillow's mode ("RGB")."""
+
+    size_hw: tuple[int, int]
+    form: str
+    mode: str
+
+
 def picture_size_hw(path: Path) -> tuple[int, int]:
     """Return (height, width) in pixels from the file's header, without decoding.
 
     Raises:
         UserError: if the file is not a picture.
     """
+    return picture_header(path).size_hw
+
+
+def picture_header(path: Path) -> Header:
+    """Return what the file's header says, without decoding.
+
+    Raises:
+        UserError: if the file is not a picture.
+    """
     try:
         with Image.open(path) as picture:
-            return picture.height, picture.width
+            return Header((picture.height, picture.width), picture.format or "", picture.mode)
     except UNREADABLE as error:
         raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
 

@@ -21,7 +21,7 @@ from src.config.errors import UserError
 from src.data.balancing import choose_groups
 from src.data.class_pixels import count_pixels
 from src.data.folders import find_pairs
-from src.data.lists import Pair, list_path, read_pairs
+from src.data.lists import Pair, list_path, read_pairs, refuse_missing
 from src.data.pictures import picture_size_hw, read_index_label
 from src.runtime.entry import OneLineParser, run
 
@@ -161,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs = (
         read_pairs(root, list_path(root, arguments.list)) if arguments.list else find_pairs(root, arguments.images, arguments.labels, HINT)
     )
+    refuse_missing(root, pairs)
     _refuse_doubles(pairs)
     groups = sequences(root, pairs, arguments.pattern) if arguments.by == "sequence" else [str(number) for number in range(len(pairs))]
     counts = read_counts(pairs, arguments.ignore_label)

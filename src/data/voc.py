@@ -42,7 +42,7 @@ class Voc(BaseDataset):
         labels = {
             stem: path for name in reversed(LABELS) if (self.root / name).is_dir() for stem, path in files_by_stem(self.root / name).items()
         }
-        return pairs_of_ids(ids, files_by_stem(self.root / IMAGES, LAYOUT), labels)
+        return pairs_of_ids(ids, files_by_stem(self.root / IMAGES, LAYOUT), labels, (self.root / IMAGES, self.root / LABELS[0]))
 
     def _hint(self, wrong: set[int]) -> str:
         return f"values must be those of {LABELS[0]}, not of SegmentationObject; dataset.classes_file names other classes"

@@ -15,8 +15,7 @@ from src.checkpoint.weights import save_weights, weights_size
 from src.config.loading import config_beside
 from src.config.schema import last_epoch
 from src.data.basedataset import BaseDataset
-from src.data.label_check import check_labels
-from src.data.loader import build_dataset, iterate_eval
+from src.data.loader import iterate_eval
 from src.engine.evaluator import EvalResult, evaluate, format_table
 from src.engine.guard import Guard
 from src.engine.progress import show_progress
@@ -135,19 +134,6 @@ class EvalCallback:
         if self._group.is_main:
             logger.info("\n%s", format_table(result))
         return result
-
-
-def checked_dataset(config: Any, split: str, group: Group) -> BaseDataset:
-    """Return a data set whose labels have all been looked at, each rank at its share.
-
-    Raises:
-        UserError: naming the labels that cannot be learned from.
-    """
-    dataset = build_dataset(config, split)
-    indices = range(group.rank, len(dataset), group.size)
-    with show_progress(len(indices), f"checking {split} labels", "label", enabled=group.is_main) as bar:
-        check_labels(dataset, indices, config.workers, bar.update)
-    return dataset
 
 
 def evaluate_network(

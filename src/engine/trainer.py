@@ -15,8 +15,10 @@ from src.checkpoint.state import Progress, batch_layout, load_state
 from src.config.errors import UserError
 from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
+from src.data.rare_classes import RareClasses
 from src.engine.assembly import build_train_network, build_train_step
-from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset, is_evaluation_due, last_good_files
+from src.engine.callback import CheckpointKeeper, EvalCallback, is_evaluation_due, last_good_files
+from src.engine.checked_data import checked_data, data_report
 from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
 from src.engine.guard import BadLoss, Guard
 from src.engine.reporter import Reporter, log_recipe
@@ -50,8 +52,11 @@ class Trainer:
     ) -> None:
         self.config, self.runtime, self.folder = config, runtime, folder
         check_shared_memory(config, runtime.group)
-        self.dataset = checked_dataset(config, "train", runtime.group)
-        val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
+        train = checked_data(config, "train", runtime.group)
+        val = checked_data(config, "val", runtime.group) if config.eval_callback else None
+        self.dataset = train.dataset
+        self._rare_classes = RareClasses.from_config(config, train.statistics.class_pixels)
+        self._data_report = data_report(train, val) if runtime.group.is_main else []
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
         self.network = build_train_network(config, runtime, resume)
         total_steps = config.total_epoch * self.epoch_steps
@@ -61,7 +66,7 @@ class Trainer:
         self._check_same_start()
         self._skipped = int(self.train_step.skipped_updates.asnumpy())
         self.keeper = CheckpointKeeper(config, folder, on_saved)
-        self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
+        self.evaluator = EvalCallback(config, self.network, val.dataset, runtime.group, folder) if val else None
 
     def _start(self, resume: bool) -> Progress:
         config = self.config
@@ -141,6 +146,8 @@ class Trainer:
         first, pictures, end = self.progress.step, len(self.dataset), last_epoch(config)
         start = f"from {self._place(first + 1)} " if 0 < first < self._last_step else ""
         logger.info("training: %d pictures, %d steps per epoch, %sto epoch %d", pictures, self.epoch_steps, start, end)
+        for line in self._data_report:
+            logger.info("%s", line)
         log_recipe(config, group.size, self.rates[min(self._num_updates(), len(self.rates) - 1)])
         return Reporter(
             self.folder,
@@ -154,7 +161,15 @@ class Trainer:
 
     def _steps(self) -> Iterator[Outcome]:
         config, group, first, last = self.config, self.runtime.group, self.progress.step, self._last_step
-        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=last)
+        loader = build_train_loader(
+            self.dataset,
+            config,
+            rank=group.rank,
+            world=group.size,
+            first_step=first,
+            last_step=last,
+            rare_classes=self._rare_classes,
+        )
         if not self.runtime.sink_mode:
             return host_steps(self.train_step, loader)
         sizes = bundle_sizes(

@@ -1,6 +1,7 @@
 """Each data set in its own folders: which files belong together, what stored values mean, and what is said where something does not fit."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from src.config import UserError, load_config
+from src.config.datasets import NUM_CLASSES
 from src.data.ade20k import INFO as ADE20K
 from src.data.lip import INFO as LIP
 from src.data.loader import build_dataset
@@ -108,7 +110,10 @@ class TestLip:
         (root / "mine.txt").write_text("c\na\n")
         assert names(build(root, "LIP", "train.train_list=mine.txt")) == ["c", "a"]
         (root / "mine.txt").write_text("a\nx\n")
-        assert "mine.txt:2: there is no picture x.*; correct the list" in refused(root, "LIP", "train.train_list=mine.txt")
+        assert "mine.txt:2: " in refused(root, "LIP", "train.train_list=mine.txt")
+        assert "TrainVal_images/x.jpg: no such file; correct the list or the data folder" in refused(
+            root, "LIP", "train.train_list=mine.txt"
+        )
 
     def test_folders_as_some_unpack_them(self, root):
         (root / "TrainVal_images").rename(root / "inner")
@@ -238,3 +243,17 @@ class TestCityscapesCoarse:
         extra.with_name(extra.name.replace("labelIds", "labelTrainIds")).unlink()
         message = refused(root, "Cityscapes", "train.train_list=train_extra.lst")
         assert "has no label; expected" in message and "gtCoarse.zip holds them" in message
+
+
+def test_the_commands_in_the_documentation_are_configurations(tmp_path):
+    (tmp_path / "classes.yaml").write_text("classes: [{name: a}, {name: b}]")
+    (tmp_path / "config.json").write_text(
+        json.dumps({"labels": [{"name": k, "readable": k, "color": [0, 0, 0], "evaluate": True} for k in "ab"]})
+    )
+    text = (Path(__file__).resolve().parents[2] / "docs/DATASETS.md").read_text()
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("python train.py")]
+    seen = set()
+    for command in commands:
+        words = [word for word in command if "=" in word]
+        seen.add(load_config(command[command.index("--config") + 1], {"data_path": str(tmp_path)}, words).dataset.name)
+    assert seen == set(NUM_CLASSES)
