@@ -7,6 +7,8 @@ from src.data.basedataset import BaseDataset, DatasetInfo
 from src.data.folders import find_pairs
 from src.data.lists import Pair
 
+HINT = "dataset.image_folder and dataset.label_folder name other folders"
+
 
 class Custom(BaseDataset):
     """Pictures and labels of equal stems in images/train, labels/train, images/val and labels/val, or named by lists.
@@ -40,7 +42,7 @@ class Custom(BaseDataset):
     def _scan(self, part: str, path: Path) -> list[Pair]:
         images, labels = self.folders
         if (self.root / images / part).is_dir() or (self.root / labels / part).is_dir():
-            return find_pairs(self.root, f"{images}/{part}", f"{labels}/{part}")
+            return find_pairs(self.root, f"{images}/{part}", f"{labels}/{part}", HINT)
         if (self.root / images).is_dir() and (self.root / labels).is_dir():
             renamed = "" if self.folders == ("images", "labels") else f" --images {images} --labels {labels}"
             raise UserError(
@@ -49,7 +51,7 @@ class Custom(BaseDataset):
             )
         raise UserError(
             f"{self.root}: neither {path.name} nor the folders {images} and {labels}; expected {images}/{part} and {labels}/{part} with "
-            "files of equal stems (dataset.image_folder and dataset.label_folder name other folders), or a list"
+            f"files of equal stems ({HINT}), or a list"
         )
 
     def _hint(self, wrong: set[int]) -> str:

@@ -2,9 +2,7 @@
 
 import logging
 import re
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +14,7 @@ from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.rare_classes import RareClasses
-from src.data.read_ahead import num_readers, prefetch_size
+from src.data.read_ahead import num_readers, prefetch_size, read_ahead
 from src.data.registry import DATASETS, dataset_info
 from src.data.transforms import TrainTransform
 
@@ -233,20 +231,8 @@ def iterate_eval(dataset: BaseDataset, config: DictConfig, *, rank: int = 0, wor
     Raises:
         UserError: as `dataset.read` does, at the sample that cannot be read.
     """
-    indices = iter(range(rank, len(dataset), world))
-    num_ahead = min(config.workers, 4)
 
     def read(index: int) -> EvalSample:
         return EvalSample(index, dataset.sample_name(index), *dataset.read(index))
 
-    # Threads: decoding releases the interpreter's lock, and nothing has to be copied between processes.
-    pool = ThreadPoolExecutor(num_ahead, thread_name_prefix="eval-reader")
-    pending: deque[Future[EvalSample]] = deque()
-    try:
-        pending.extend(pool.submit(read, index) for _, index in zip(range(num_ahead), indices, strict=False))
-        while pending:
-            sample = pending.popleft().result()
-            pending.extend(pool.submit(read, index) for _, index in zip(range(1), indices, strict=False))
-            yield sample
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return read_ahead(read, range(rank, len(dataset), world), min(config.workers, 4))

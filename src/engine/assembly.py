@@ -9,10 +9,10 @@ from mindspore import nn
 
 from src.checkpoint.weights import load_weights
 from src.engine.optimizer import build_optimizer
-from src.engine.precision import apply_amp
 from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
 from src.losses.segmentation import build_loss
 from src.models.builder import build_network
+from src.models.precision import apply_amp
 from src.runtime.device import Runtime, choose_norm
 
 

@@ -98,7 +98,9 @@ def test_no_parts_and_no_lists(root, capsys):
         (root / folder / "val/c").with_suffix(".jpg" if folder == "images" else ".png").unlink()
         (root / folder / "val").rmdir()
         (root / folder).rmdir()
-    assert "neither train.lst nor the folders images and labels; expected images/train and labels/train" in refused(root)
+    message = refused(root)
+    assert "neither train.lst nor the folders images and labels; expected images/train and labels/train" in message
+    assert "dataset.image_folder and dataset.label_folder name other folders" in message
     (root / "images.all").rename(root / "images")
     (root / "labels.all").rename(root / "labels")
     message = refused(root)

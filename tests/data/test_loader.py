@@ -171,7 +171,7 @@ def test_iterate_eval_reads_no_more_than_a_few_ahead(root, monkeypatch):
     next(samples)
     assert len(started) <= 3
     samples.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("eval-reader") and not t.join(5) and t.is_alive()]
+    assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead") and not t.join(5) and t.is_alive()]
 
 
 def test_iterate_eval_raises_at_the_bad_sample(root):
