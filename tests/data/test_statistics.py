@@ -50,19 +50,20 @@ def test_counts_of_the_check(tmp_path):
 
 
 def test_copies_are_found_by_bytes_and_by_path(tmp_path):
-    root = make_camvid(tmp_path, num=6)
-    (root / "train.txt").write_text("".join(f"train/p{k}.png trainannot/p{k}.png\n" for k in range(3)))
-    (root / "val.txt").write_text("".join(f"train/p{k}.png trainannot/p{k}.png\n" for k in range(3, 6)))
+    root = make_camvid(tmp_path, num=8)
+    for split, numbers in (("train", range(4)), ("val", range(4, 8))):
+        (root / f"{split}.txt").write_text("".join(f"train/p{k}.png trainannot/p{k}.png\n" for k in numbers))
 
     def lines():
         return describe_copies(CamVid(root, "train.txt", "train"), CamVid(root, "val.txt", "val"))
 
+    (root / "train/p3.png").write_bytes((root / "train/p0.png").read_bytes())  # within a part: nothing is said of that here
     assert lines() == []
-    (root / "train/p4.png").write_bytes((root / "train/p1.png").read_bytes())
+    (root / "train/p5.png").write_bytes((root / "train/p1.png").read_bytes())
     with open(root / "val.txt", "a") as stream:
         stream.write("train/p2.png trainannot/p2.png\n")
     (line,) = lines()
-    assert line.startswith(f"warning: 2 pictures are for training and for validation, the first {root}/train/p1.png = {root}/train/p4.png:")
+    assert line.startswith(f"warning: 2 pictures are for training and for validation, the first {root}/train/p1.png = {root}/train/p5.png:")
 
 
 def test_equal_files_reads_whole_only_what_agrees_at_its_start(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ KINDS = {
     "16-bit label": ("labels of more than 8 bits", "map their values to class numbers 0..255 and save them as 8-bit PNG"),
     "colour label": (
         "labels of colours instead of class numbers",
-        "turn them into class numbers: python -m src.data.colours LABELS OUT --palette {palette}",
+        "{color_hint}",
     ),
     "sizes": (
         "labels of another size than their pictures",
@@ -46,17 +46,15 @@ KINDS = {
         "turn the pictures as the orientation in their EXIF data says and save them without it, as labelling tools show them",
     ),
 }
-PALETTES = {"Cityscapes": "cityscapes", "CamVid": "camvid"}
 
 
 def file_findings(survey: Survey) -> Iterator[Finding]:
     """Yield what is wrong with single files of a split."""
-    split, name = survey.dataset.split, survey.dataset.info.name
+    split = survey.dataset.split
     for kind, (title, fix) in KINDS.items():
         lines = lines_of(survey, kind)
         if lines:
-            palette = PALETTES.get(name, "FILE.yaml")
-            yield Finding(ERROR, f"{split}: {title} ({len(lines)})", fix.format(palette=palette), lines)
+            yield Finding(ERROR, f"{split}: {title} ({len(lines)})", fix.format(color_hint=survey.dataset.COLOR_HINT), lines)
     deep = [
         f"{survey.dataset.where(index)}: {survey.dataset.image_path(index)} is of mode {sample.image.mode}"
         for index, sample in enumerate(survey.samples)
