@@ -58,7 +58,7 @@ open_output() {
   [ ! -e "$output" ] || [ -d "$output" ] || fail "OUTPUT_PATH $output: this is no folder"
   if [ -f "$file" ]; then
     printf '%s\n' "$@" | cmp -s - "$file" \
-      || fail "OUTPUT_PATH $output holds seeds of another recipe ($(paste -sd ' ' "$file")); choose another folder, or give the same arguments"
+      || fail "OUTPUT_PATH $output holds seeds of another recipe, that of $file; give the same arguments, or choose another folder"
     return
   fi
   { mkdir -p -- "$output" && printf '%s\n' "$@" >"$file"; } 2>/dev/null || fail "OUTPUT_PATH $output cannot be written to"

@@ -63,7 +63,7 @@ calls() {
 @test "another recipe in the same folder, and weights that are not there" {
   call run_seeds.sh demo "a data set" out 1
   rm "$RECORDS/calls"
-  assert_refused "holds seeds of another recipe (demo)" run_seeds.sh demo "a data set" out 1 2 -- --lr 0.1
+  assert_refused "holds seeds of another recipe, that of $PLACE/out/recipe.txt" run_seeds.sh demo "a data set" out 1 2 -- --lr 0.1
   WEIGHTS=best run -2 call run_seeds.sh demo "a data set" out 1
   [[ "$output" == *"WEIGHTS=best needs -- --eval_callback True" ]]
 }
