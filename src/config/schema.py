@@ -119,9 +119,12 @@ SCHEMA: dict[str, Any] = {
             "initial backbone convolutions: N(0, 0.001), the same truncated, or He's normal",
             choices=("Normal", "TruncatedNormal", "HeNormal"),
         ),
-        "head_lr_ratio": Key(1.0, float, "learning rate of the heads, as a multiple of the backbone's", minimum=0),
+        "head_lr_ratio": Key(1.0, float, "learning rate of the heads, as a multiple of the backbone's; 0 keeps their weights", minimum=0),
         "ema_decay": Key(
-            0.0, float, "average the weights over updates by this factor, for evaluation and weight files; 0: off", minimum=0, maximum=1
+            0.0,
+            float,
+            "evaluate and write an exponential moving average of the weights, which keeps this part of itself in each update; 0: off",
+            minimum=0,
         ),
         "opt_momentum": Key(0.9, float, "SGD momentum", minimum=0, maximum=1),
         "nesterov": Key(False, bool, "Nesterov momentum"),

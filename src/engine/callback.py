@@ -32,7 +32,7 @@ class CheckpointKeeper:
 
     `checkpoints/epoch_NNNN.ckpt` every `save_checkpoint_epochs`, the newest `keep_checkpoint_max` of them; `best.ckpt` by mIoU; `last.ckpt`
     and `last.state` after every epoch and every `save_state_steps` steps. The state comes last: what is older than it is whole, and
-    whatever a kill left out of a saving is written again by the run that resumes.
+    whatever a kill left out of a saving is written again by the run that resumes. With `train.ema_decay`, weight files hold the averages.
 
     Args:
         config: the complete configuration.
@@ -114,7 +114,7 @@ def is_evaluation_due(config: Any, epoch: int) -> bool:
 
 
 class EvalCallback:
-    """Evaluate the network that is being trained, shared among all ranks."""
+    """Evaluate what is being trained, or the averages of its weights, shared among all ranks."""
 
     def __init__(self, config: Any, network: nn.Cell, dataset: BaseDataset, group: Group, folder: Path) -> None:
         self._config = config
