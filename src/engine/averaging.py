@@ -6,8 +6,8 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from src.checkpoint.weights import AVERAGE_PREFIX, network_weights
-from src.engine.precision import apply_amp
 from src.models.builder import assemble_network
+from src.models.precision import apply_amp
 
 _WARM_UP = 10  # d is at most (1 + t) / (10 + t)
 
