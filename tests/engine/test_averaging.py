@@ -160,8 +160,8 @@ def small_networks() -> Iterator[None]:
         return network
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("assembly.build_network", "averaging.assemble_network", "evaluate_weights.assemble_network"):
-            patch.setattr(f"src.engine.{name}", build_small)
+        for name in ("engine.assembly.build_network", "engine.averaging.assemble_network", "inference.segmenter.assemble_network"):
+            patch.setattr(f"src.{name}", build_small)
         yield
 
 
