@@ -18,7 +18,7 @@ from src.checkpoint.conversion.side_file import resolve_config, side_text, side_
 from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.matching import LoadReport, Shape, check_enough, check_shapes, match
 from src.checkpoint.naming import apply_gamma_shift, recognise, translate, unwrap_names
-from src.checkpoint.sources import Source
+from src.checkpoint.sources.source import Source
 from src.checkpoint.weights import network_weights, write_checkpoint
 from src.config import UserError
 from src.config.loading import config_beside

@@ -15,7 +15,9 @@ from src.checkpoint.conversion.foreign import import_torch
 from src.checkpoint.conversion.side_file import resolve_config
 from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.naming import foreign_name, unwrap_names
-from src.checkpoint.sources import NORMS_BEHIND, SOURCES, Source
+from src.checkpoint.sources import SOURCES
+from src.checkpoint.sources.hrnet import NORMS_BEHIND
+from src.checkpoint.sources.source import Source
 from src.checkpoint.weights import read_checkpoint
 from src.config import UserError, load_config
 from src.config.loading import config_beside

@@ -7,7 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from src.checkpoint.conversion.structure import Structure
-from src.checkpoint.sources import Source
+from src.checkpoint.sources.source import Source
 from src.config import load_config
 from src.config.loading import DEFAULT_PRESET
 from src.config.schema import flatten
