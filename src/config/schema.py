@@ -225,6 +225,9 @@ SCHEMA: dict[str, Any] = {
         "oc": {
             "mid_channels": Key(512, int, "channels of the features in front of and behind the attention", minimum=4),
             "key_channels": Key(256, int, "channels of query and key", minimum=2),
+            "separate_query": Key(
+                False, bool, "query and key have transforms of their own, of two convolutions each (openseg), not one in common (OCNet)"
+            ),
             "dropout": Key(0.05, float, "chance that a channel is dropped behind the attention and in the auxiliary head", minimum=0),
             "grids": Key(
                 [1, 2, 3, 6], [int], "pyramid_oc: cells each way of the grids within which pixels attend", minimum=1, of_weights=True
