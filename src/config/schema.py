@@ -20,7 +20,7 @@ class Key:
         maximum: largest allowed value, likewise.
         length: required number of elements of a list; 0 allows any.
         optional: None is allowed.
-        of_weights: trained weights mean something else under another value, and no shape tells; taken from the file beside them.
+        of_weights: trained weights mean something else under another value, or do not fit; taken from the file beside them.
     """
 
     default: Any
@@ -203,13 +203,22 @@ SCHEMA: dict[str, Any] = {
         },
         "resnet": {
             "blocks": Key(
-                [3, 4, 23, 3], [int], "residual blocks of each stage: 3, 4, 23, 3 is ResNet-101; 3, 4, 6, 3 ResNet-50", minimum=1, length=4
+                [3, 4, 23, 3],
+                [int],
+                "residual blocks of each stage: 3, 4, 23, 3 is ResNet-101; 3, 4, 6, 3 ResNet-50",
+                minimum=1,
+                length=4,
+                of_weights=True,
             ),
             "channels": Key(
                 64, int, "channels of the first stage before the bottleneck's expansion by 4; doubles from stage to stage", minimum=1
             ),
             "stem_channels": Key(
-                [64, 64, 128], [int], "channels of the stem's convolutions: three of 3x3 (deep stem), or one of 7x7", minimum=1
+                [64, 64, 128],
+                [int],
+                "channels of the stem's convolutions: three of 3x3 (deep stem), or one of 7x7",
+                minimum=1,
+                of_weights=True,
             ),
             "ceil_pool": Key(
                 True, bool, "max pooling behind the stem rounds up (OCNet, openseg; ImageNet classifiers, mmseg: down)", of_weights=True

@@ -9,7 +9,7 @@ from src.checkpoint.conversion.shapes import Shapes
 from src.config.errors import UserError
 
 _EXPANSION = 4  # of the bottleneck
-_RESNETS = {(3, 4, 6, 3): "ResNet-50", (3, 4, 23, 3): "ResNet-101", (3, 8, 36, 3): "ResNet-152"}
+_RESNETS: dict[tuple[int, ...], str] = {(3, 4, 6, 3): "ResNet-50", (3, 4, 23, 3): "ResNet-101", (3, 8, 36, 3): "ResNet-152"}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Shapes:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
-    def kernel(self, layer: str) -> tuple[int, int, int, int]:
+    def kernel(self, layer: str) -> tuple[int, ...]:
         """Return a convolution's (channels out, channels in, height, width).
 
         Raises:

@@ -141,6 +141,7 @@ def _openseg(entry: str, layers: Mapping[str, str]) -> tuple[Source, Source]:
             backbone=_OPENSEG_BACKBONE,
             layers=layers,
             facts={**_OPENSEG_FACTS, "model.ocr.negative_slope": slope},
+            unbiased=("cls_head", "aux_head.3") if entry == "cls_head" else (),
             gamma_shift=shift,
         )
 
@@ -149,7 +150,8 @@ def _openseg(entry: str, layers: Mapping[str, str]) -> tuple[Source, Source]:
 
 _STEM = ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3")
 _TIMM_STEM = dict(zip(("conv1.0", "conv1.1", "conv1.3", "conv1.4", "conv1.6", "bn1"), _STEM, strict=True))
-_ANY_HEAD = r"(aux_head|cls_head|cls|head|dsn|dsn_head|context|layer5|layer6|oc_module|isa_head|conv_3x3|spatial_ocr_head|asp_ocr_head|decode_head)\."
+_HEADS = "aux_head cls cls_head dsn dsn_head head decode_head context layer5 layer6 oc_module isa_head spatial_ocr_head asp_ocr_head"
+_ANY_HEAD = rf"({'|'.join(_HEADS.split())})\."
 
 
 def _imagenet(signature: tuple[str, ...], prefix: str = "", layers: Mapping[str, str] | None = None) -> Source:

@@ -31,6 +31,7 @@ class Source:
         facts: configuration key -> value that the weights were trained with.
         presets: width of an HRNet's first branch -> preset that repeats the source's recipe.
         biased: names here of the layers in front of a batch norm that have a bias there, for the way back.
+        unbiased: names here of classifiers that have no bias there.
         gamma_shift: None, or the amount added to |gamma| to get the factor that is in effect (InPlaceABN).
     """
 
@@ -45,4 +46,5 @@ class Source:
     facts: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[int, str] = field(default_factory=dict)
     biased: tuple[str, ...] = ()
+    unbiased: tuple[str, ...] = ()
     gamma_shift: float | None = None
