@@ -234,6 +234,12 @@ SCHEMA: dict[str, Any] = {
         "oc": {
             "mid_channels": Key(512, int, "channels of the features in front of and behind the attention", minimum=4),
             "key_channels": Key(256, int, "channels of query and key", minimum=2),
+            "entry_activation": Key(
+                True,
+                bool,
+                "activations behind the batch norms in front of the module and in the auxiliary head (OCNet's pyramid_oc: none)",
+                of_weights=True,
+            ),
             "separate_query": Key(
                 False, bool, "query and key have transforms of their own, of two convolutions each (openseg), not one in common (OCNet)"
             ),

@@ -8,6 +8,7 @@ from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Norma
 
 from src.config.networks import parts_of
 from src.models.conventions import Conventions
+from src.models.dropout import channel_dropout
 from src.models.heads import ContextHead, OCRHead, PlainHead, classifier, context_module, deep_supervision
 from src.models.hrnet import HRNetV2
 from src.models.ocnet import SelfAttention
@@ -15,6 +16,9 @@ from src.models.resnet import ResNet
 from src.models.segmentation import SegmentationNetwork
 
 BACKBONE_STD = 0.001
+
+# A head's two dropouts drop different channels.
+_AUX_SEED = 7_368_787
 
 # Everything else belongs to a head, which is the same distinction as that between ImageNet weights and new ones.
 _HRNET_CELLS = ("transition1", "stage2", "transition2", "stage3", "transition3", "stage4")
@@ -41,26 +45,33 @@ def build_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_
 def assemble_network(config: Any, *, norm: type[nn.Cell] = nn.BatchNorm2d, dropout_seed: int = 0) -> SegmentationNetwork:
     """Return the same network for weights that are there already: its values mean nothing yet, and making them takes no time."""
     conventions = Conventions.of(config.model, norm)
-    backbone_name, head_name = parts_of(config.model.name)
-    backbone = HRNetV2(config.model.extra, conventions) if backbone_name == "hrnet" else ResNet(config.model.resnet, norm)
-    return SegmentationNetwork(backbone, _head(backbone_name, head_name, backbone, config, conventions, dropout_seed))
+    hrnet = parts_of(config.model.name)[0] == "hrnet"
+    backbone = HRNetV2(config.model.extra, conventions) if hrnet else ResNet(config.model.resnet, norm)
+    return SegmentationNetwork(backbone, _head(config, backbone, conventions, dropout_seed))
 
 
-def _head(backbone_name: str, head_name: str, backbone: Any, config: Any, conventions: Conventions, dropout_seed: int) -> nn.Cell:
-    model, num_classes = config.model, config.dataset.num_classes
-    part = model.ocr if head_name == "ocr" else model.oc
-    if backbone_name == "hrnet" and head_name == "plain":
-        return PlainHead(backbone.out_channels, num_classes, model.extra.FINAL_CONV_KERNEL, conventions)
-    if backbone_name == "hrnet" and head_name == "ocr":
-        aux_head = classifier(conventions, backbone.aux_channels, num_classes, kernel=part.aux_kernel)
-    else:
-        aux_head = deep_supervision(
-            conventions, backbone.aux_channels, part.mid_channels, num_classes, rate=part.dropout, dropout_seed=dropout_seed
-        )
-    if head_name == "ocr":
-        return OCRHead(aux_head, backbone.out_channels, num_classes, part, conventions, dropout_seed)
-    module = context_module(head_name, part, conventions, dropout_seed)
-    return ContextHead(aux_head, backbone.out_channels, part.mid_channels, num_classes, module, conventions)
+def _head(config: Any, backbone: Any, conventions: Conventions, dropout_seed: int) -> nn.Cell:
+    model, num_classes, channels = config.model, config.dataset.num_classes, backbone.out_channels
+    parts = parts_of(model.name)
+    if parts == ("hrnet", "plain"):
+        return PlainHead(channels, num_classes, model.extra.FINAL_CONV_KERNEL, conventions)
+    if parts == ("hrnet", "ocr"):
+        aux_head = classifier(conventions, backbone.aux_channels, num_classes, kernel=model.ocr.aux_kernel)
+        return OCRHead(aux_head, channels, num_classes, model.ocr, conventions, dropout_seed)
+    part = model.ocr if parts[1] == "ocr" else model.oc
+    activated = parts[1] == "ocr" or model.oc.entry_activation
+    aux_head = deep_supervision(
+        conventions,
+        backbone.aux_channels,
+        part.mid_channels,
+        num_classes,
+        drop=channel_dropout(part.dropout, dropout_seed + _AUX_SEED),
+        activated=activated,
+    )
+    if parts[1] == "ocr":
+        return OCRHead(aux_head, channels, num_classes, model.ocr, conventions, dropout_seed)
+    module = context_module(parts[1], model.oc, conventions, dropout_seed)
+    return ContextHead(aux_head, channels, model.oc.mid_channels, num_classes, module, conventions, activated)
 
 
 def is_backbone(name: str) -> bool:

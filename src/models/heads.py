@@ -5,13 +5,11 @@ from typing import Any
 from mindspore import Tensor, nn
 
 from src.models.conventions import Conventions
+from src.models.dropout import channel_dropout
 from src.models.isa import ISA
 from src.models.layers import batch_norm, conv, head_activation
-from src.models.ocnet import AspOC, BaseOC, PyramidOC, dropout
+from src.models.ocnet import AspOC, BaseOC, PyramidOC
 from src.models.ocr import SpatialGather, SpatialOCR
-
-# The two dropouts of a head drop different channels.
-_AUX_SEED = 7_368_787
 
 
 def classifier(conventions: Conventions, channels: int, num_classes: int, *, kernel: int = 1, last_kernel: int = 1) -> nn.SequentialCell:
@@ -29,7 +27,13 @@ def classifier(conventions: Conventions, channels: int, num_classes: int, *, ker
 
 
 def deep_supervision(
-    conventions: Conventions, in_channels: int, mid_channels: int, num_classes: int, *, rate: float, dropout_seed: int
+    conventions: Conventions,
+    in_channels: int,
+    mid_channels: int,
+    num_classes: int,
+    *,
+    drop: nn.Cell,
+    activated: bool = True,
 ) -> nn.SequentialCell:
     """Return an auxiliary head on a stage's features, parameter names `0.*`, `1.*` and `3.*`.
 
@@ -38,20 +42,20 @@ def deep_supervision(
         in_channels: channels of the input.
         mid_channels: channels of the 3x3 convolution.
         num_classes: channels of the logits.
-        rate: chance that a channel is dropped in training; 0 leaves dropout out.
-        dropout_seed: of the main head; the masks here are others.
+        drop: the dropout in front of the last convolution.
+        activated: an activation follows the batch norm.
 
     Source: Lee et al., Deeply-Supervised Nets, arXiv 1409.5185; as in OCNet: arXiv 1809.00916, section 3.4.
     """
-    convolution, norm, activation = _convolved(conventions, in_channels, mid_channels, 3)
+    convolution, norm, activation = _convolved(conventions, in_channels, mid_channels, 3, activated)
     # As one Cell, so that the last convolution is element 3 with and without dropout: OCNet's name for it.
-    activated = nn.SequentialCell([activation, dropout(rate, dropout_seed + _AUX_SEED)])
-    return nn.SequentialCell([convolution, norm, activated, conv(mid_channels, num_classes, 1, bias=True)])
+    regularised = nn.SequentialCell([activation, drop])
+    return nn.SequentialCell([convolution, norm, regularised, conv(mid_channels, num_classes, 1, bias=True)])
 
 
-def _convolved(conventions: Conventions, before: int, after: int, kernel: int) -> list[nn.Cell]:
+def _convolved(conventions: Conventions, before: int, after: int, kernel: int, activated: bool = True) -> list[nn.Cell]:
     convolution = conv(before, after, kernel, bias=conventions.head_bias)
-    return [convolution, batch_norm(conventions.norm, after), head_activation(conventions)]
+    return [convolution, batch_norm(conventions.norm, after), head_activation(conventions) if activated else nn.Identity()]
 
 
 class PlainHead(nn.Cell):
@@ -135,6 +139,7 @@ class ContextHead(nn.Cell):
         num_classes: K, channels of the logits.
         module: a Cell from (B, M, H, W) to the same, see `context_module`.
         conventions: what frameworks do differently.
+        activated: an activation follows the batch norm in front of the module.
 
     Inputs:
         aux_features: (B, A, H, W) float.
@@ -147,11 +152,18 @@ class ContextHead(nn.Cell):
     """
 
     def __init__(
-        self, aux_head: nn.Cell, channels: int, mid_channels: int, num_classes: int, module: nn.Cell, conventions: Conventions
+        self,
+        aux_head: nn.Cell,
+        channels: int,
+        mid_channels: int,
+        num_classes: int,
+        module: nn.Cell,
+        conventions: Conventions,
+        activated: bool = True,
     ) -> None:
         super().__init__()
         self.aux_head = aux_head
-        self.context = nn.SequentialCell([*_convolved(conventions, channels, mid_channels, 3), module])
+        self.context = nn.SequentialCell([*_convolved(conventions, channels, mid_channels, 3, activated), module])
         self.cls_head = conv(mid_channels, num_classes, 1, bias=True)
 
     def construct(self, aux_features: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +180,7 @@ def context_module(head: str, oc: Any, conventions: Conventions, dropout_seed: i
         conventions: what frameworks do differently.
         dropout_seed: see `ChannelDropout`.
     """
-    drop = dropout(oc.dropout, dropout_seed)
+    drop = channel_dropout(oc.dropout, dropout_seed)
     if head == "plain":
         return drop
     if head == "isa":

@@ -10,7 +10,6 @@ from mindspore import Tensor, nn, ops
 
 from src.models.attention import GridAttention, MapAttention
 from src.models.conventions import Conventions
-from src.models.dropout import ChannelDropout
 from src.models.layers import batch_norm, conv, head_activation
 from src.models.ocr import NoPool, QueryPool
 
@@ -21,11 +20,6 @@ def transform(conventions: Conventions, *widths: int, bias: bool) -> nn.Sequenti
     for before, after in zip(widths[:-1], widths[1:], strict=True):
         cells += [conv(before, after, 1, bias=bias), batch_norm(conventions.norm, after), head_activation(conventions)]
     return nn.SequentialCell(cells)
-
-
-def dropout(rate: float, seed: int) -> nn.Cell:
-    """Return channel dropout, or nothing where its rate is 0."""
-    return ChannelDropout(rate, seed) if rate > 0 else nn.Identity()
 
 
 class SelfAttention(nn.Cell):
