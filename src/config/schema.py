@@ -211,7 +211,11 @@ SCHEMA: dict[str, Any] = {
                 of_weights=True,
             ),
             "channels": Key(
-                64, int, "channels of the first stage before the bottleneck's expansion by 4; doubles from stage to stage", minimum=1
+                64,
+                int,
+                "channels of the first stage before the bottleneck's expansion by 4; doubles from stage to stage",
+                minimum=1,
+                of_weights=True,
             ),
             "stem_channels": Key(
                 [64, 64, 128],

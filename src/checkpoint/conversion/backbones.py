@@ -59,6 +59,8 @@ def _hrnet_stage(shapes: Shapes, number: int) -> dict[str, Any]:
 def _resnet(shapes: Shapes) -> Backbone:
     _check_bottleneck(shapes)
     blocks = [shapes.count(rf"layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4)]
+    if 0 in blocks:
+        raise UserError(f"{shapes.where}: the file has no complete network: layer{blocks.index(0) + 1} is missing")
     stem = ("conv1",) if shapes.kernel("conv1")[2] == 7 else ("conv1", "conv2", "conv3")
     width = shapes.channels("layer1.0.conv1")
     settings = {

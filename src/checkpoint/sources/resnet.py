@@ -130,13 +130,13 @@ _OPENSEG_BACKBONE = (
 )
 
 
-def _openseg(entry: str, layers: Mapping[str, str]) -> tuple[Source, Source]:
-    """Return the rows of a network with plain and with in-place batch norms; `entry` is its head's first sequence."""
+def _openseg(entry: str, module: str, layers: Mapping[str, str]) -> tuple[Source, Source]:
+    """Return the rows of a network with plain and with in-place batch norms, by its head's first sequence and what follows it."""
 
     def row(norm: str, layers: Mapping[str, str], slope: float, shift: float | None) -> Source:
         return Source(
             "openseg",
-            signature=(r"backbone\.layer4\.", r"backbone\.resinit\.", rf"{entry}\.1{norm}\.running_mean"),
+            signature=(r"backbone\.layer4\.", r"backbone\.resinit\.", rf"{entry}\.1{norm}\.running_mean", module),
             prefix="backbone.",
             backbone=_OPENSEG_BACKBONE,
             layers=layers,
@@ -177,9 +177,9 @@ RESNETS: tuple[Source, ...] = (
         {"model.oc.entry_activation": False},  # its batch norms there, and there alone, have no activation
     ),
     _ocnet(r"layer6\.", {**_conv_bn("layer5", "context"), "layer6": "cls_head"}),
-    *_openseg("conv_3x3", _OPENSEG_OCR),
-    *_openseg("isa_head", _OPENSEG_ISA),
-    *_openseg("oc_module_pre", _OPENSEG_BASE),
-    *_openseg("context", _OPENSEG_ASP),
-    *_openseg("cls_head", _OPENSEG_FCN),
+    *_openseg("conv_3x3", r"spatial_ocr_head\.", _OPENSEG_OCR),
+    *_openseg("isa_head", r"isa_head\.2\.", _OPENSEG_ISA),
+    *_openseg("oc_module_pre", r"oc_module\.", _OPENSEG_BASE),
+    *_openseg("context", r"context\.2\.conv5\.", _OPENSEG_ASP),
+    *_openseg("cls_head", r"cls_head\.3\.", _OPENSEG_FCN),
 )
