@@ -245,7 +245,10 @@ SCHEMA: dict[str, Any] = {
                 of_weights=True,
             ),
             "separate_query": Key(
-                False, bool, "query and key have transforms of their own, of two convolutions each (openseg), not one in common (OCNet)"
+                False,
+                bool,
+                "query and key have transforms of their own, of two convolutions each (openseg), not one in common (OCNet)",
+                of_weights=True,
             ),
             "dropout": Key(0.05, float, "chance that a channel is dropped behind the attention and in the auxiliary head", minimum=0),
             "grids": Key(

@@ -20,6 +20,7 @@ _OF_HEADS = {
     "model.ocr.aux_kernel": ("ocr",),
     "model.ocr.transform_bias": ("ocr",),
     "model.oc.entry_activation": ("plain", "base_oc", "pyramid_oc", "asp_oc", "isa"),
+    "model.oc.separate_query": ("base_oc", "pyramid_oc", "asp_oc"),
     "model.oc.grids": ("pyramid_oc",),
     "model.oc.dilations": ("asp_oc",),
     "model.oc.pool": ("asp_oc",),

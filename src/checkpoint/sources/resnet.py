@@ -3,7 +3,7 @@
 Names on the right are this project's: torchvision's for the backbone, and for the heads OCNet's, whose sequences count activations here.
 
 Source: OCNet.pytorch (network/resnet101_*.py, oc_module/*.py, dataset/cityscapes.py, eval.py), openseg.pytorch (lib/models/nets and
-modules, lib/models/backbones/resnet, configs/cityscapes/R_101_D_8.json, R_50_D_8.json), torchvision, timm and mmsegmentation 1.2.2.
+modules, lib/models/backbones/resnet, configs/cityscapes/R_101_D_8.json, R_50_D_8.json), torchvision, timm, MindCV and mmsegmentation 1.2.2.
 """
 
 import re
@@ -148,15 +148,19 @@ def _openseg(entry: str, module: str, layers: Mapping[str, str]) -> tuple[Source
     return row(r"\.0", layers, 0.0, None), row("", _inplace(layers), 0.01, _ABN_SHIFT)
 
 
+_MINDCV_BACKBONE = ((rf"{_BLOCK}\.down_sample\.(?P<d>[01])", "layer{s}.{b}.downsample.{d}"),)
+
 _STEM = ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3")
 _TIMM_STEM = dict(zip(("conv1.0", "conv1.1", "conv1.3", "conv1.4", "conv1.6", "bn1"), _STEM, strict=True))
 _HEADS = "aux_head cls cls_head dsn dsn_head head decode_head context layer5 layer6 oc_module isa_head spatial_ocr_head asp_ocr_head"
 _ANY_HEAD = rf"({'|'.join(_HEADS.split())})\."
 
 
-def _imagenet(signature: tuple[str, ...], prefix: str = "", layers: Mapping[str, str] | None = None) -> Source:
-    found = (rf"{re.escape(prefix)}layer4\.", *signature)
-    return Source("imagenet", signature=found, absent=(_ANY_HEAD, r".*resinit\."), prefix=prefix, layers=layers or {})
+def _imagenet(
+    signature: tuple[str, ...], prefix: str = "", layers: Mapping[str, str] | None = None, backbone: tuple[tuple[str, str], ...] = ()
+) -> Source:
+    found, absent = (rf"{re.escape(prefix)}layer4\.", *signature), (_ANY_HEAD, r".*resinit\.")
+    return Source("imagenet", signature=found, absent=absent, prefix=prefix, backbone=backbone, layers=layers or {})
 
 
 def _mmseg_stem(prefix: str) -> dict[str, str]:
@@ -168,6 +172,7 @@ RESNETS: tuple[Source, ...] = (
     _imagenet((r"stem\.7\.running_mean",), layers=_mmseg_stem("")),
     _imagenet((r"backbone\.stem\.7\.running_mean",), "backbone.", _mmseg_stem("backbone.")),
     _imagenet((r"conv1\.weight", r"bn1\.running_mean")),
+    _imagenet((r"conv1\.weight", r"bn1\.moving_mean", r"layer1\.0\.down_sample\."), backbone=_MINDCV_BACKBONE),
     _imagenet((r"backbone\.conv1\.weight", r"backbone\.bn1\.running_mean"), "backbone."),  # torchvision's segmentation networks
     _ocnet(r"context\.2\.conv5\.", {**_OCNET_ENTRY, **_below("context.2", "context.3", _ASP_OC), **_OCNET_END}),
     _ocnet(r"context\.2\.stages\.", {**_OCNET_ENTRY, **_below("context.2", "context.3", _BASE_OC), **_OCNET_END}),

@@ -11,7 +11,7 @@ import yaml
 from src.checkpoint.weights import load_weights, read_checkpoint
 from src.config import load_config
 from src.models.builder import assemble_network, build_network
-from tests.checkpoint.conversion.foreign_files import command, prefixed, save_torch
+from tests.checkpoint.conversion.foreign_files import command, prefixed, save_mindspore, save_torch
 
 torch = pytest.importorskip("torch", reason="conversion from .pth files needs torch")
 
@@ -253,6 +253,20 @@ def test_imagenet_files(kind: str, convert: Callable, tmp_path: Path, capsys: py
     config = load_config("resnet101_base_oc", {"checkpoint_path": str(tmp_path / "out.ckpt")}, ["model.oc.mid_channels=8"])
     report = load_weights(build_network(config), tmp_path / "out.ckpt", complete=False)
     assert len(report.matched) == len(arrays) and not report.unexpected
+
+
+def test_mindcv(tmp_path: Path) -> None:
+    arrays = resnet(SEVEN)
+    ends = {"running_mean": "moving_mean", "running_var": "moving_variance", "weight": "gamma", "bias": "beta"}
+    there: Arrays = {}
+    for name, value in arrays.items():
+        layer, leaf = name.replace("downsample", "down_sample").rsplit(".", 1)
+        there[f"{layer}.{ends[leaf] if value.ndim == 1 else leaf}"] = value
+    path = save_mindspore(tmp_path / "in.ckpt", there | {"classifier.weight": np.ones((10, 64), np.float32)})
+    assert command(path, tmp_path / "out.ckpt") == 0
+    written = read_checkpoint(tmp_path / "out.ckpt")
+    np.testing.assert_array_equal(written["layer3.0.downsample.1.gamma"], arrays["layer3.0.downsample.1.weight"])
+    assert len(written) == len(arrays)
 
 
 def refused(arrays: Arrays, tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, flags: tuple[str, ...] = ()) -> None:
