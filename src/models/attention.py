@@ -76,7 +76,8 @@ class DotProductAttention(nn.Cell):
         shift = self.sum(self.cast(gradient, ms.float32) * self.cast(context, ms.float32), 1)
         shift = shift.reshape((-1, count, 1))  # (B, N, 1)
         of_query: tuple[Tensor, ...] = ()
-        of_key, of_value, done = self.zeros_like(key), self.zeros_like(value), (shift,)
+        of_key, of_value = self.zeros_like(key), self.zeros_like(value)
+        done: tuple[Tensor, ...] = (shift,)
         for start in range(0, count, step):
             stop = start + step
             queries, gradients = self.depend(query, done)[:, :, start:stop], self.depend(gradient, done)[:, :, start:stop]

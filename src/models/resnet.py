@@ -4,6 +4,7 @@ Source: He et al., Deep Residual Learning for Image Recognition, arXiv 1512.0338
 arXiv 1705.09914; the stem of three 3x3 convolutions: He et al., arXiv 1812.01187, section 4.2.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from mindspore import Tensor, nn, ops
@@ -61,7 +62,7 @@ class ResNet(nn.Cell):
     def __init__(self, resnet: Any, norm: type[nn.Cell]) -> None:
         super().__init__()
         stem = list(resnet.stem_channels)
-        self.deep = len(stem) == 3
+        self.deep, self.ceil_pool = len(stem) == 3, resnet.ceil_pool
         self.conv1 = conv(3, stem[0], 3 if self.deep else 7, stride=2)
         self.bn1 = batch_norm(norm, stem[0])
         if self.deep:
@@ -87,6 +88,16 @@ class ResNet(nn.Cell):
             x = self.relu(self.bn3(self.conv3(x)))
         third = self.layer3(self.layer2(self.layer1(self.maxpool(x))))
         return third, self.layer4(third)
+
+    def feature_hw(self, size_hw: Sequence[int]) -> tuple[int, int]:
+        """Return height and width of the features of a picture of a height and width."""
+        height, width = (self._feature_side(side) for side in size_hw)
+        return height, width
+
+    def _feature_side(self, side: int) -> int:
+        stem = -(-side // 2)
+        pooled = stem // 2 + 1 if self.ceil_pool else -(-stem // 2)
+        return -(-pooled // 2)
 
 
 def _layer(
