@@ -10,7 +10,7 @@ import yaml
 
 from src.checkpoint.weights import load_weights, read_checkpoint
 from src.config import load_config
-from src.models.builder import assemble_network, build_network
+from src.models.builder import assemble_network
 from tests.checkpoint.conversion.foreign_files import command, prefixed, save_mindspore, save_torch
 
 torch = pytest.importorskip("torch", reason="conversion from .pth files needs torch")
@@ -202,7 +202,7 @@ def test_a_network_without_auxiliary_head(convert: Callable, tmp_path: Path, cap
     np.testing.assert_array_equal(written["cls_head.weight"], arrays["layer6.weight"])
     config = load_config(str(tmp_path / "out.yaml"))
     assert config.model.name == "seg_resnet"
-    load_weights(build_network(config), tmp_path / "out.ckpt", complete=True)
+    load_weights(assemble_network(config), tmp_path / "out.ckpt", complete=True)
 
 
 def test_classifiers_without_biases(convert: Callable) -> None:
@@ -251,7 +251,7 @@ def test_imagenet_files(kind: str, convert: Callable, tmp_path: Path, capsys: py
     channels = [4] if layers is SEVEN else [3, 4, 5]
     assert side == {"preset": "resnet101_base_oc", "model": {"resnet": {"blocks": [1, 2, 1, 1], "channels": 2, "stem_channels": channels}}}
     config = load_config("resnet101_base_oc", {"checkpoint_path": str(tmp_path / "out.ckpt")}, ["model.oc.mid_channels=8"])
-    report = load_weights(build_network(config), tmp_path / "out.ckpt", complete=False)
+    report = load_weights(assemble_network(config), tmp_path / "out.ckpt", complete=False)
     assert len(report.matched) == len(arrays) and not report.unexpected
 
 
