@@ -47,10 +47,12 @@ class DotProductAttention(nn.Cell):
         query = self._scaled(query)
         if self.block == 0:
             return self._attend(query, key, value)
+        # The first block takes what whole blocks leave over: MindSpore Lite has no slices that reach beyond the end.
+        count = ops.shape(query)[2]
+        start = (count - 1) % self.block + 1
+        context = self._attend(query[:, :, 0:start], key, value)
         # A while loop, which MindSpore unrolls where N is known and keeps where it changes from call to call.
-        context = self._attend(query[:, :, : self.block], key, value)
-        start = self.block
-        while start < ops.shape(query)[2]:
+        while start < count:
             # Not before the last block is done: all would be held at once.
             later = self.depend(query, context)[:, :, start : start + self.block]
             context = self.concat((context, self._attend(later, key, value)))
