@@ -72,7 +72,8 @@ def side_values(config: Any, has_head: bool) -> dict[str, Any]:
 
 def _is_of_network(key: str, network: str) -> bool:
     backbone, head = parts_of(network)
-    if head not in _OF_HEADS.get(key, (head,)):
+    is_hrnets_own = (backbone, head) == ("hrnet", "plain")  # HRNet's plain head has nothing of OCNet's
+    if head not in _OF_HEADS.get(key, (head,)) or (is_hrnets_own and key.startswith("model.oc.")):
         return False
     return not any(key.startswith(own) for name, keys in _OF_BACKBONE.items() if name != backbone for own in keys)
 

@@ -91,6 +91,7 @@ _OCNET_FACTS: dict[str, Any] = {
     "model.half_pixel_centers": True,
     "model.resnet.ceil_pool": True,
     "model.resnet.first_dilation": "full",
+    "model.oc.entry_activation": True,
     "model.oc.grids": [1, 2, 3, 6],
     "model.oc.dilations": [12, 24, 36],
     "model.oc.pool": 2,

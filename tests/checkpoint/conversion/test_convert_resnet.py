@@ -180,7 +180,7 @@ def test_in_place_factors_are_positive(convert: Callable) -> None:
 
 def test_only_keys_of_the_network_are_beside_it(convert: Callable) -> None:
     _, side = convert(weights_of("ocnet", "asp_oc"))
-    assert set(side["model"]) == {"name", "align_corners", "half_pixel_centers", "head_bias", "resnet", "oc", "ocr"}
+    assert set(side["model"]) == {"align_corners", "half_pixel_centers", "head_bias", "resnet", "oc", "ocr"}
     assert {"dilations", "pool"} <= set(side["model"]["oc"]) and not {"grids", "down_factors"} & set(side["model"]["oc"])
     assert set(side["model"]["ocr"]) == {"negative_slope"}
 
