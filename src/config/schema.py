@@ -194,7 +194,7 @@ SCHEMA: dict[str, Any] = {
         "head_bias": Key(
             True,
             bool,
-            "biases in front of the batch norms of aux_head, conv3x3_ocr and last_layer (mmseg, model zoo: none)",
+            "biases in front of the batch norms of aux_head, conv3x3_ocr, context and last_layer (mmseg, model zoo: none)",
             of_weights=True,
         ),
         "extra": {
@@ -273,7 +273,13 @@ SCHEMA: dict[str, Any] = {
             "key_channels": Key(256, int, "channels of query, key and value", minimum=1),
             "dropout": Key(0.05, float, "chance that a channel is dropped after the OCR fusion", minimum=0),
             "scale": Key(1, int, "pooling of the query map before the attention; 1 does not pool", minimum=1, of_weights=True),
-            "aux_kernel": Key(1, int, "kernel of the auxiliary head's first convolution (openseg: 3)", choices=(1, 3), of_weights=True),
+            "aux_kernel": Key(
+                1,
+                int,
+                "HRNet: kernel of the auxiliary head's first convolution (openseg: 3); that of ResNet has 3",
+                choices=(1, 3),
+                of_weights=True,
+            ),
             "transform_bias": Key(
                 False, bool, "biases in front of the batch norms of the object context block (openseg, PaddleSeg)", of_weights=True
             ),

@@ -24,7 +24,7 @@ class ExportOptions:
         file_format: "MINDIR" or "AIR".
         size_hw: height and width of the graph's input, pixels; None: what eval.py shows the network, as far as it can be known.
         batch: pictures at once.
-        outputs: "logits" at stride 4, or "labels" at the input's size.
+        outputs: "logits" at stride 4 (HRNet) or 8 (ResNet), or "labels" at the input's size.
         input_dtype: "float32", normalised by the caller, or "uint8", normalised in the graph.
 
     Raises:
