@@ -25,13 +25,14 @@ NETWORKS = (
 BY_BLOCKS = "model.oc.block=4096"
 
 
-def case(source: str, head: str, size: Size, paths: list[Path], folder: Path, *words: str) -> Case:
-    """Return the converted network beside the reference's answers for some pictures."""
+def case(source: str, head: str, size: Size, paths: list[Path], folder: Path, *words: str, precise: bool = False) -> Case:
+    """Return the converted network beside the reference's answers for some pictures, in float64 where `precise`."""
     images = {path.stem: cv2.imread(str(path)) for path in paths}
     model = random_network(source, head, size, [cv2.resize(image, (256, 128)) for image in images.values()])
+    save(model, str(folder / "weights.pth"))
+    model = model.double() if precise else model
     for stem, image in images.items():
         np.save(folder / f"{stem}.npy", answer(model, image))
-    save(model, str(folder / "weights.pth"))
     return Case.of(folder / "weights.pth", *words)
 
 
@@ -67,4 +68,5 @@ def test_a_whole_frame(
     pynative: None,
 ) -> None:
     path = need_picture("frame")
-    check(case(source, head, RESNET101, [path], tmp_path, BY_BLOCKS).agreement(path))
+    # Torch's own float32 differs from float64 as much as we do (docs/PARITY.md); together the two would come near what is allowed.
+    check(case(source, head, RESNET101, [path], tmp_path, BY_BLOCKS, precise=True).agreement(path))

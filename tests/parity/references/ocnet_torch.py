@@ -170,8 +170,8 @@ def random_network(source: str, head: str, size: Size, images: Sequence[np.ndarr
 
 @torch.no_grad()
 def answer(model: Network, bgr: np.ndarray) -> np.ndarray:
-    """Return the main logits (K, H, W) at the picture's size."""
-    logits = model(prepare(bgr, model.is_bgr))[-1]
+    """Return the main logits (K, H, W) at the picture's size, in the network's precision."""
+    logits = model(prepare(bgr, model.is_bgr).to(model.conv1.weight.dtype))[-1]
     return F.interpolate(logits, bgr.shape[:2], mode="bilinear", align_corners=True)[0].numpy()
 
 
