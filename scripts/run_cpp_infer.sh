@@ -21,6 +21,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
+# shellcheck source=scripts/lib/steps.sh
+source "$ROOT/scripts/lib/steps.sh"
 
 MAIN="$ROOT/ascend310_infer/out/main"
 MARK=.run_cpp_infer # in the output folder: its logs are ours; locked while a call works there
@@ -55,30 +57,6 @@ lacking="$(missing_for_cpp)"
   || fail "building the C++ program needs $lacking (on Debian: apt-get install cmake g++ make libpng-dev libjpeg-dev)"
 [ -n "${MS_LITE_HOME:-}" ] || [ "$device_type" = CPU ] \
   || fail "DEVICE_TYPE $device_type needs a MindSpore Lite for it: set MS_LITE_HOME to the unpacked release, or give DEVICE_TYPE CPU"
-
-child=""
-# Stop the step at work, then leave. $1: exit status.
-stop() {
-  trap '' INT TERM HUP
-  if [ -n "$child" ]; then
-    kill -TERM "$child" 2>/dev/null || true
-    wait "$child" 2>/dev/null || true
-  fi
-  exit "$1"
-}
-trap 'stop 130' INT
-trap 'stop 143' TERM
-trap 'stop 129' HUP
-
-# Run a step so that a signal to this script ends it. Everything: the command.
-run_step() {
-  local status=0
-  "$@" &
-  child=$!
-  wait "$child" || status=$?
-  child=""
-  return "$status"
-}
 
 # Run a step with its output in a log; where it fails, show the end of the log and leave with its status.
 # $1: log. $2: what it is, for the message. The rest: the command.

@@ -23,6 +23,8 @@ from src.models.dropout import is_training_state
 
 logger = logging.getLogger("ocrnet")
 
+AVERAGE_PREFIX = "ema."  # of parameters that hold averages of weights (train.ema_decay); files call them as the weights
+
 _ENTRY_SIZE = 256  # bytes that a .ckpt file holds for a tensor beside its numbers, at most: name, type and shape
 _CRC_SIZE = 17  # "crc_num" and ten digits
 # Bytes of one number by MindSpore's names of types.
@@ -33,7 +35,8 @@ _ITEM_SIZES = {"Bool": 1, "BFloat16": 2, "Float16": 2, "Float32": 4, "Float64": 
 
 def network_weights(network: nn.Cell) -> dict[str, ms.Parameter]:
     """Return the parameters that belong into a weight file: all but counters that only training needs."""
-    return {parameter.name: parameter for parameter in network.get_parameters() if not is_training_state(parameter.name)}
+    parameters = {parameter.name.removeprefix(AVERAGE_PREFIX): parameter for parameter in network.get_parameters()}
+    return {name: parameter for name, parameter in parameters.items() if not is_training_state(name)}
 
 
 def weights_size(network: nn.Cell) -> int:

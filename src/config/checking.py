@@ -138,6 +138,8 @@ def _check_loss(config: Any) -> None:
 def _check_optimizer(config: Any) -> None:
     if config.train.nesterov and config.train.opt_momentum == 0:
         raise UserError("train.nesterov needs train.opt_momentum above 0")
+    if config.train.ema_decay >= 1:
+        raise UserError(f"train.ema_decay must be below 1, as in 0.999 (0: off); got {config.train.ema_decay:g}")
     if config.train.min_lr > config.lr:
         raise UserError(f"train.min_lr {config.train.min_lr:g} is above lr {config.lr:g}")
 

@@ -10,11 +10,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config import presets
 from src.config.checking import check_combinations, check_tree, nearest
+from src.config.dataset_layer import check_dataset, with_dataset
 from src.config.errors import UserError
 from src.config.parsing import parse_word, read_yaml
 from src.config.schema import SCHEMA, Key, defaults
 
 DEFAULT_PRESET: str = SCHEMA["preset"].default
+
+# What belongs to a network beside `model`: its classes, and of the loss its weights, as many as the network has outputs and classes.
+OF_NETWORK = (
+    *(f"dataset.{name}" for name in ("name", "classes_file", "classes", "num_classes")),
+    "loss.balance_weights",
+    "loss.class_weights",
+)
 
 Layer = tuple[str, dict[str, Any]]  # where values come from, for messages, and the nested dict of them
 
@@ -64,8 +72,12 @@ def load_config(
     if beside:
         layers.insert(1, _layer_of_weights(beside, with_network=config is None))
     checked = [check_tree(values, source) for source, values in layers]
+    # What is given on the command line is one layer: its order means nothing.
+    command_line = [checked.pop() for _ in range(len(flags or {}) + len(words))][::-1]
+    checked = with_dataset([*checked, _plain_merge(command_line)])
     merged = OmegaConf.merge(defaults(), *checked)
     assert isinstance(merged, DictConfig)
+    check_dataset(merged)
     check_combinations(merged)
     OmegaConf.set_struct(merged, True)
     OmegaConf.set_readonly(merged, True)
@@ -111,6 +123,12 @@ def _given_layers(config: str | Layer | None, flags: dict[str, Any], words: Sequ
     return layers + [(word, parse_word(word)) for word in words]
 
 
+def _plain_merge(layers: list[dict[str, Any]]) -> dict[str, Any]:
+    merged = OmegaConf.to_container(OmegaConf.merge(*layers)) if layers else {}
+    assert isinstance(merged, dict)
+    return {str(name): value for name, value in merged.items()}
+
+
 def _is_file(config: str) -> bool:
     return Path(config).suffix in (".yaml", ".yml")
 
@@ -140,8 +158,7 @@ def _checkpoint_path(layers: list[Layer]) -> Any:
 
 def _layer_of_weights(beside: Layer, with_network: bool) -> Layer:
     def wanted(name: str, key: Key) -> bool:
-        # Of the loss its weights, of which there must be as many as the network has outputs and classes.
-        is_network = name.startswith("model.") or name in ("dataset.num_classes", "loss.balance_weights", "loss.class_weights")
+        is_network = name.startswith("model.") or name in OF_NETWORK
         return key.of_weights or (with_network and is_network)
 
     source, values = beside

@@ -32,8 +32,14 @@ hold in every recipe that starts from those weights: `--config hrnetv2_w48 --che
 of `X.yaml`. Whoever overrides one by a file, a flag or a word gets what was asked for, and a warning that names both values. A key that
 the file does not hold stays the recipe's (ImageNet weights hold none: a recipe chooses its own normalisation).
 
-Without `--config`, `train.py` takes the preset, `model` and `dataset.num_classes` from the file beside the weights, and `eval.py` takes
-the whole file. `--resume` reads the run's own `config.yaml` alone.
+Without `--config`, `train.py` takes the preset, `model`, the data set's name and its classes from the file beside the weights, and
+`eval.py` takes the whole file. `--resume` reads the run's own `config.yaml` alone.
+
+## What a data set says
+
+`dataset.name` brings `dataset.num_classes`, and a file of classes the ignore label too, as strongly as the name itself is given: a number
+in the same place or a stronger one is kept (and refused where a file of classes says another). `loss.class_weights` of weaker places,
+which were another data set's, fall away.
 
 ## Keys of the MindSpore model zoo that are called otherwise here
 

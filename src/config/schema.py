@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from src.config.datasets import NUM_CLASSES
 from src.config.hrnet import HRNET_W48
 from src.config.networks import NAMES
 
@@ -13,7 +14,7 @@ class Key:
 
     Attributes:
         default: value of the default preset.
-        kind: `int`, `float`, `bool`, `str`, or `[int]`, `[float]`, `[str]` for lists of them.
+        kind: `int`, `float`, `bool`, `str`, `dict`, or `[int]`, `[float]`, `[str]` for lists of them.
         doc: one line for --help and the reference; names the unit where there is one.
         choices: the allowed values; empty allows all.
         minimum: smallest allowed value, of each element in a list.
@@ -81,16 +82,25 @@ SCHEMA: dict[str, Any] = {
         "scale_step": Key(0.1, float, "grid of the random scales; 0 draws from the whole range", minimum=0),
         "flip": Key(True, bool, "mirror pictures at random"),
         "crop_max_class_ratio": Key(
-            1.0, float, "draw a crop again (10 times) while one class covers more than this part", minimum=0, maximum=1
+            1.0,
+            float,
+            "draw a crop again (10 times) while one class covers more than this part of its labelled pixels (mmseg's cat_max_ratio: 0.75)",
+            minimum=0,
+            maximum=1,
         ),
         "rare_class_temperature": Key(
             0.0,
             float,
-            "draw pictures by class, rare ones more often: probability of class c is exp((1 - its share) / this); 0: off",
+            "draw pictures by class, rare ones more often: the probability of a class grows as exp((1 - its share of the pixels) / this); "
+            "DAFormer: 0.01; 0: every picture once in an epoch",
             minimum=0,
         ),
         "rare_class_min_pixels": Key(
-            3000, int, "with rare_class_temperature: draw a crop again (10 times) while the class has fewer pixels in it", minimum=1
+            3000,
+            int,
+            "with rare_class_temperature: pixels of the class in a picture drawn for it (where one has so many); a crop is drawn again "
+            "(10 times) while it holds less than half of them",
+            minimum=1,
         ),
         "color": {
             "probability": Key(0.0, float, "chance of each colour change; 0 turns all off", minimum=0, maximum=1),
@@ -109,9 +119,12 @@ SCHEMA: dict[str, Any] = {
             "initial backbone convolutions: N(0, 0.001), the same truncated, or He's normal",
             choices=("Normal", "TruncatedNormal", "HeNormal"),
         ),
-        "head_lr_ratio": Key(1.0, float, "learning rate of the heads, as a multiple of the backbone's", minimum=0),
+        "head_lr_ratio": Key(1.0, float, "learning rate of the heads, as a multiple of the backbone's; 0 keeps their weights", minimum=0),
         "ema_decay": Key(
-            0.0, float, "average the weights over updates by this factor, for evaluation and weight files; 0: off", minimum=0, maximum=1
+            0.0,
+            float,
+            "evaluate and write an exponential moving average of the weights, which keeps this part of itself in each update; 0: off",
+            minimum=0,
         ),
         "opt_momentum": Key(0.9, float, "SGD momentum", minimum=0, maximum=1),
         "nesterov": Key(False, bool, "Nesterov momentum"),
@@ -129,11 +142,17 @@ SCHEMA: dict[str, Any] = {
         "sync_bn": Key(True, bool, "synchronise batch norm over devices where the device can"),
     },
     "dataset": {
-        "name": Key("Cityscapes", str, "data set", choices=("Cityscapes", "CamVid", "ADE20K", "LIP", "VOC", "Mapillary", "custom")),
-        "classes_file": Key(None, str, "YAML file of the classes of custom (and VOC, Mapillary) data: docs/DATASETS.md", optional=True),
+        "name": Key("Cityscapes", str, "data set", choices=tuple(NUM_CLASSES)),
+        "classes_file": Key(
+            None,
+            str,
+            "file of the classes of custom, VOC or Mapillary data (docs/DATASETS.md), also one in the data folder; kept in classes",
+            optional=True,
+        ),
+        "classes": Key(None, dict, "content of classes_file, written by a run so that it can be repeated without the file", optional=True),
         "image_folder": Key("images", str, "custom: folder of the pictures, in the data folder"),
         "label_folder": Key("labels", str, "custom: folder of the labels, in the data folder"),
-        "num_classes": Key(19, int, "classes that the network tells apart", minimum=2),
+        "num_classes": Key(19, int, "classes that the network tells apart; follows from dataset.name or classes_file", minimum=2),
         "ignore_label": Key(255, int, "label value that neither loss nor mIoU counts", minimum=0),
         "color_order": Key("RGB", str, "order of the channels that the network sees", choices=("RGB", "BGR"), of_weights=True),
         "mean": Key([0.485, 0.456, 0.406], [float], "mean of each channel in color_order, of values 0..1", length=3, of_weights=True),

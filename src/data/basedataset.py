@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from src.config.errors import UserError
-from src.data.lists import Pair, list_path, read_pairs
+from src.data.class_pixels import count_values
+from src.data.lists import Pair, list_path, read_pairs, refuse_missing
 from src.data.pictures import Box, check_end, picture_size_hw, read_image, read_index_label
 
 
@@ -24,6 +25,8 @@ class DatasetInfo:
         palette: (K, 3) uint8, RGB colour of each class.
         class_weights: K loss weights, or None.
         picture_size_hw: height and width that its pictures have, pixels; None: they differ.
+        flip_pairs: classes that change places when a picture is mirrored, such as left and right arms.
+        label_ids: train id of each value that a label file may hold, None is ignored; None: values are train ids, and 255 is ignored.
     """
 
     name: str
@@ -31,43 +34,86 @@ class DatasetInfo:
     palette: np.ndarray
     class_weights: tuple[float, ...] | None = None
     picture_size_hw: tuple[int, int] | None = None
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    label_ids: Mapping[int, int | None] | None = None
+
+    @property
+    def mirrored_classes(self) -> np.ndarray:
+        """(K,) intp: what each class is in a mirrored picture; mirroring twice changes nothing."""
+        classes = np.arange(len(self.class_names))
+        for left, right in self.flip_pairs:
+            classes[[left, right]] = right, left
+        return classes
+
+
+def named_colors(table: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the names and the (K, 3) uint8 palette of a table "road 804080, sidewalk f423e8, ..."."""
+    entries = [entry.rsplit(maxsplit=1) for entry in table.split(",")]
+    return tuple(" ".join(name.split()) for name, _ in entries), np.array([list(bytes.fromhex(color)) for _, color in entries], np.uint8)
 
 
 class BaseDataset:
     """Pictures and labels named by a list.
 
-    A subclass sets `info` and may override `label_ids`, `_find_list` and `_hint`.
+    A subclass sets `info`, says in `_scan` where its own folders have their files, and may override `label_ids`, `_hint` and `COLOR_HINT`.
 
     Args:
         root: folder of the data set.
-        list_file: list of "image label" lines, inside `root`.
+        list_file: list of "image label" lines, inside `root`, or several joined by "+". Where there is no file of that name but it is a key
+            of `SCANNED`, the data set's folders are looked through.
         split: "train" or "val".
         ignore_label: value given to pixels that nothing counts, 0..255.
         num_samples: use only the first pictures of the list; 0 uses all.
+        info: classes from a file; None: those of the data set.
 
     Raises:
-        UserError: if the folder, the list or a file named by it is missing, or the list is empty or malformed.
+        UserError: if the folder or the list is missing, or the list is empty or malformed. Files that it names may be missing:
+            `refuse_missing_files`.
     """
 
     info: DatasetInfo
+    SCANNED: Mapping[str, str] = {"train.lst": "train", "val.lst": "val"}  # list -> the part of the data that it stands for
+    COLOR_HINT = "colour-coded masks become labels by python -m src.data.colours"
 
-    def __init__(self, root: str | Path, list_file: str, split: str, ignore_label: int = 255, num_samples: int = 0):
+    def __init__(
+        self,
+        root: str | Path,
+        list_file: str,
+        split: str,
+        ignore_label: int = 255,
+        num_samples: int = 0,
+        info: DatasetInfo | None = None,
+    ):
+        if info is not None:
+            self.info = info
         self.root = Path(root)
         self.split = split
         self.ignore_label = ignore_label
         if not self.root.is_dir():
             raise UserError(f"{self.root}: no such data folder; give the folder of the {self.info.name} data by --data_path")
-        pairs = self._find_pairs(list_path(self.root, list_file))
+        names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
+        pairs = [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
         self.pairs = pairs[:num_samples] if num_samples else pairs
         self.names = _unique_names(self.root, self.pairs)
         self._lut, self._is_valid = _label_tables(self.label_ids(), ignore_label)
 
     def _find_pairs(self, path: Path) -> list[Pair]:
+        part = None if path.is_file() else self.SCANNED.get(path.name)
+        return read_pairs(self.root, path) if part is None else self._scan(part, path)
+
+    def _scan(self, part: str, path: Path) -> list[Pair]:
+        """Return the pictures and labels of a part of the data in the data set's own folders; `path` is the list that is not there."""
         return read_pairs(self.root, path)
 
     def label_ids(self) -> Mapping[int, int | None]:
         """Return the train id of each value that a label file may hold; None is ignored."""
+        if self.info.label_ids is not None:
+            return self.info.label_ids
         return {**{k: k for k in range(len(self.info.class_names))}, 255: None}
+
+    def refuse_missing_files(self) -> None:
+        """Raise a UserError where a picture or a label is missing."""
+        refuse_missing(self.root, self.pairs)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -83,6 +129,10 @@ class BaseDataset:
     def label_path(self, index: int) -> Path:
         """Return the path of a label."""
         return self.pairs[index].label
+
+    def where(self, index: int) -> str:
+        """Return the list and its line, or the folder, that names a sample, for messages."""
+        return self.pairs[index].where
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return picture (HWC uint8 RGB) and label (HW uint8 train ids, `ignore_label` where nothing counts).
@@ -129,21 +179,35 @@ class BaseDataset:
         Raises:
             UserError: if the file is no index picture or holds values of no class.
         """
-        with _naming(self.pairs[index]):
-            raw = read_index_label(self.label_path(index), box)
-        # calcHist is 10 times faster than np.unique or np.bincount on uint8.
-        pixels = cv2.calcHist([raw], [0], None, [256], [0, 256])[:, 0]
-        wrong = {int(value): int(pixels[value]) for value in np.flatnonzero((pixels > 0) & ~self._is_valid)}
+        values = self.read_values(index, box)
+        wrong = self.describe_wrong(count_values(values))
         if wrong:
-            raise UserError(self._describe_wrong_values(index, wrong))
-        return cv2.LUT(raw, self._lut)
+            raise UserError(f"{self.where(index)}: {self.label_path(index)}: {wrong}")
+        return cv2.LUT(values, self._lut)
 
-    def _describe_wrong_values(self, index: int, wrong: dict[int, int]) -> str:
-        shown = ", ".join(f"{value} ({count} pixels)" for value, count in list(wrong.items())[:6])
+    def read_values(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a label, or a rectangle of it, as stored; HW uint8.
+
+        Raises:
+            UserError: if the file is no index picture.
+        """
+        with _naming(self.pairs[index]):
+            return read_index_label(self.label_path(index), box, self.COLOR_HINT)
+
+    def describe_wrong(self, pixels: np.ndarray) -> str:
+        """Return which stored values are of no class, and how to mend that; "" where all are good.
+
+        Args:
+            pixels: (256,) int64, how many pixels hold each value.
+        """
+        wrong = np.flatnonzero((pixels > 0) & ~self._is_valid).tolist()
+        if not wrong:
+            return ""
+        shown = ", ".join(f"{value} ({pixels[value]} pixels)" for value in wrong[:6])
         more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
         allowed = _ranges(np.flatnonzero(self._is_valid).tolist())
         hint = self._hint(set(wrong)) or f"map them to the {len(self.info.class_names)} classes of {self.info.name} or to 255"
-        return f"{self.pairs[index].where}: {self.label_path(index)}: label values {shown}{more} are none of {allowed}; {hint}"
+        return f"label values {shown}{more} are none of {allowed}; {hint}"
 
     def _hint(self, wrong: set[int]) -> str:
         """Return how to mend labels that hold these wrong values, or ''."""

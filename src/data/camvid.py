@@ -1,10 +1,12 @@
 """CamVid: 11 classes of a street, 480x360, as in the SegNet tutorial."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from src.data.basedataset import BaseDataset, DatasetInfo
+from src.data.lists import Pair, read_pairs
 
 VOID = 11
 
@@ -37,6 +39,9 @@ class CamVid(BaseDataset):
     """CamVid with labels of values 0..10 and 11 for void."""
 
     info = INFO
+
+    def _scan(self, part: str, path: Path) -> list[Pair]:
+        return read_pairs(self.root, self.root / f"{part}.txt")  # as the SegNet tutorial calls them
 
     def label_ids(self) -> Mapping[int, int | None]:
         """Return the train id of each stored value; void (11) and 255 are ignored."""

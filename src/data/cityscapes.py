@@ -10,10 +10,19 @@ import numpy as np
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset, DatasetInfo
-from src.data.lists import Pair, read_pairs
+from src.data.lists import Pair
 from src.data.pictures import read_index_label
 
 LOG = logging.getLogger("ocrnet")
+# Part of the data -> folder of leftImg8bit and of the annotations that belongs to it, and which annotations.
+PARTS = {
+    "train": ("train", "gtFine"),
+    "val": ("val", "gtFine"),
+    "train_extra": ("train_extra", "gtCoarse"),
+    "train_coarse": ("train", "gtCoarse"),
+    "val_coarse": ("val", "gtCoarse"),
+}
+ARCHIVES = {"gtFine": "gtFine_trainvaltest.zip", "gtCoarse": "gtCoarse.zip"}
 LABEL_KINDS = ("labelIds", "labelTrainIds")
 
 
@@ -88,16 +97,23 @@ class Cityscapes(BaseDataset):
     """
 
     info = INFO
-    label_kind: str
+    SCANNED = {f"{part}.lst": part for part in PARTS}
+    label_kind = ""
 
     def _find_pairs(self, path: Path) -> list[Pair]:
-        if not path.is_file() and path.name in ("train.lst", "val.lst"):
-            pairs = scan_folders(self.root, path.stem)
-            _write_list(self.root, path, pairs)
-        else:
-            pairs = read_pairs(self.root, path)
-        self.label_kind, why = detect_label_kind(pairs)
-        LOG.info("Cityscapes %s: %d pictures, labels are %s (%s)", self.split, len(pairs), self.label_kind, why)
+        pairs = super()._find_pairs(path)
+        kind, why = detect_label_kind(pairs)
+        if self.label_kind not in ("", kind):
+            raise UserError(
+                f"{path}: its labels are {kind}, those of the lists before it {self.label_kind}; lists joined by + need one kind"
+            )
+        self.label_kind = kind
+        LOG.info("Cityscapes %s: %d pictures, labels are %s (%s)", path.stem, len(pairs), kind, why)
+        return pairs
+
+    def _scan(self, part: str, path: Path) -> list[Pair]:
+        pairs = scan_folders(self.root, part)
+        _write_list(self.root, path, pairs)
         return pairs
 
     def label_ids(self) -> Mapping[int, int | None]:
@@ -114,29 +130,29 @@ class Cityscapes(BaseDataset):
         return "values must be labelIds (0..33) or trainIds (0..18, 255)"
 
 
-def scan_folders(root: Path, split: str) -> list[Pair]:
-    """Return the pictures below leftImg8bit/<split> with their labels below gtFine/<split>, in order of city and name.
+def scan_folders(root: Path, part: str) -> list[Pair]:
+    """Return the pictures of a part of `PARTS` with their labels, in order of city and name.
 
     Raises:
         UserError: if there are no pictures, or one has no label.
     """
-    folder = root / "leftImg8bit" / split
+    name, annotations = PARTS[part]
+    folder = root / "leftImg8bit" / name
     images = sorted(folder.glob("*/*_leftImg8bit.png"))
     if not images:
         raise UserError(
-            f"{root}: neither {split}.lst nor pictures in leftImg8bit/{split}/<city>/*_leftImg8bit.png; is it a Cityscapes folder?"
+            f"{root}: neither {part}.lst nor pictures in leftImg8bit/{name}/<city>/*_leftImg8bit.png; is it a Cityscapes folder?"
         )
-    return [Pair(image, _label_of(root, image, split), f"{folder}") for image in images]
+    return [Pair(image, _label_of(image, root / annotations / name, annotations), f"{folder}") for image in images]
 
 
-def _label_of(root: Path, image: Path, split: str) -> Path:
+def _label_of(image: Path, folder: Path, annotations: str) -> Path:
     stem = image.name.removesuffix("_leftImg8bit.png")
-    folder = root / "gtFine" / split / image.parent.name
-    candidates = [folder / f"{stem}_gtFine_{kind}.png" for kind in LABEL_KINDS]
+    candidates = [folder / image.parent.name / f"{stem}_{annotations}_{kind}.png" for kind in LABEL_KINDS]
     for path in candidates:
         if path.is_file():
             return path
-    raise UserError(f"{image}: has no label; expected {candidates[0]} (gtFine_trainvaltest.zip holds them)")
+    raise UserError(f"{image}: has no label; expected {candidates[0]} ({ARCHIVES[annotations]} holds them)")
 
 
 def _write_list(root: Path, path: Path, pairs: list[Pair]) -> None:

@@ -4,11 +4,22 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 READERS = 2
 NUM_VALUES = 256  # of a uint8 label
+
+
+def count_values(values: np.ndarray) -> np.ndarray:
+    """Return how many pixels of a label hold each value, (256,) int64; exact up to 2**24 pixels of a value.
+
+    Args:
+        values: HW uint8.
+    """
+    # 10 times faster than np.unique or np.bincount on uint8.
+    return cv2.calcHist([values], [0], None, [NUM_VALUES], [0, NUM_VALUES])[:, 0].astype(np.int64)
 
 
 def count_pixels(read: Callable[[int], np.ndarray], indices: Sequence[int]) -> np.ndarray:
@@ -18,10 +29,12 @@ def count_pixels(read: Callable[[int], np.ndarray], indices: Sequence[int]) -> n
         read: returns a label, uint8, for an index.
         indices: which labels to look at.
     """
-
-    def count(index: int) -> np.ndarray:
-        return np.bincount(read(index).ravel(), minlength=NUM_VALUES)
-
     with ThreadPoolExecutor(READERS, thread_name_prefix="label-reader") as pool:
-        counted = tqdm(pool.map(count, indices), total=len(indices), desc="labels", unit="img", disable=not sys.stderr.isatty())
+        counted = tqdm(
+            pool.map(lambda index: count_values(read(index)), indices),
+            total=len(indices),
+            desc="labels",
+            unit="img",
+            disable=not sys.stderr.isatty(),
+        )
         return np.array(list(counted), np.int64).reshape(len(indices), NUM_VALUES)

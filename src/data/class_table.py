@@ -3,21 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from src.config.checking import nearest
+from src.config.classes import IGNORED, NUM_VALUES, Color, parse_classes, read_classes
 from src.config.errors import UserError
-from src.config.parsing import read_yaml
 from src.data import camvid, cityscapes
-
-Color = tuple[int, int, int]
-IGNORED = "ignored"
-NUM_VALUES = 256  # of a uint8 label
-KEYS = ("classes", IGNORED, "ignore_label", "background")
-CLASS_KEYS = ("name", "color", "labels", "colors")
-IGNORED_KEYS = ("labels", "colors")
 
 # What the 32 classes of the original CamVid masks are among the 11. Source: MATLAB's example of SegNet on CamVid, camvidPixelLabelIDs.
 CAMVID_GROUPS: dict[str, tuple[Color, ...]] = {
@@ -87,99 +78,33 @@ def camvid_table() -> ClassTable:
 
 
 def read_class_table(path: Path) -> ClassTable:
-    """Return the table of a YAML file: `classes` (name, color, labels, colors), `ignored`, `ignore_label` and `background`.
+    """Return the table of a file of one's own classes (src/config/classes.py); labels are written with the first of a class's `values`.
 
     Raises:
-        UserError: if it is missing or malformed, or a name or colour stands for two things.
+        UserError: if it is missing or malformed, or a colour or value stands for two things.
     """
-    try:
-        tree = read_yaml(path, str(path))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; it lists the classes (docs/DATASETS.md)") from None
-    _known_keys(tree, KEYS, str(path))
-    classes, ignored = tree.get("classes"), tree.get(IGNORED) or {}
-    if not isinstance(classes, list) or not 1 <= len(classes) <= NUM_VALUES - 1:
-        raise UserError(f"{path}: 'classes' must be a list of 1 to {NUM_VALUES - 1} entries such as {{name: road, color: [128, 64, 128]}}")
-    ignore_label = tree.get("ignore_label", NUM_VALUES - 1)
-    if type(ignore_label) is not int or not len(classes) <= ignore_label < NUM_VALUES:
-        raise UserError(f"{path}: ignore_label must be a whole number from {len(classes)} (after the classes) to 255; got {ignore_label!r}")
-    collector = _Collector(path)
-    for value, entry in enumerate(classes):
-        collector.add_class(entry, value)
-    if IGNORED not in collector.values:
-        collector.values[IGNORED] = ignore_label
-    _known_keys(ignored, IGNORED_KEYS, f"{path}: '{IGNORED}'")
-    collector.add(IGNORED, ignored, ignore_label)
-    background = tree.get("background", IGNORED)
-    if background not in collector.values:
-        raise UserError(f"{path}: background {background!r} is no class{nearest(str(background), list(collector.values))}; or '{IGNORED}'")
-    return ClassTable(collector.values, collector.colors, collector.color_names, collector.palette, collector.values[background])
-
-
-class _Collector:
-    """The parts of a table, class by class; a name or colour comes once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.values: dict[str, int] = {}
-        self.colors: dict[Color, int] = {}
-        self.color_names: dict[Color, str] = {}
-        self.palette = np.zeros((NUM_VALUES, 3), np.uint8)
-
-    def add_class(self, entry: Any, value: int) -> None:
-        """Take an entry of `classes`."""
-        where = f"{self.path}: class {value}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
-            raise UserError(f"{where} needs a name, as in {{name: road, color: [128, 64, 128]}}; got {entry!r}")
-        _known_keys(entry, CLASS_KEYS, where)
-        name = entry["name"]
-        self._add_name(name, value)
-        if "color" in entry:
-            self._add_color(name, entry["color"], value)
-            self.palette[value] = entry["color"]
-        else:
-            self.palette[value] = _default_color(value)
-        self.add(name, entry, value)
-
-    def add(self, name: str, entry: Mapping[str, Any], value: int) -> None:
-        """Take further `labels` and `colors` that mean the same."""
-        for key in ("labels", "colors"):
-            if not isinstance(entry.get(key, []), list):
-                raise UserError(f"{self.path}: '{key}' of {name} must be a list; got {entry[key]!r}")
-        for label in entry.get("labels", []):
-            self._add_name(label, value)
-        for color in entry.get("colors", []):
-            self._add_color(name, color, value)
-
-    def _add_name(self, name: Any, value: int) -> None:
-        if not isinstance(name, str) or name in self.values:
-            raise UserError(f"{self.path}: the name {name!r} {'comes twice' if isinstance(name, str) else 'must be text; quote it'}")
-        self.values[name] = value
-
-    def _add_color(self, name: str, color: Any, value: int) -> None:
-        if not isinstance(color, list) or len(color) != 3 or not all(type(part) is int and 0 <= part < 256 for part in color):
-            raise UserError(f"{self.path}: a colour of {name} must be [red, green, blue], each 0..255; got {color!r}")
-        key = _color(color)
-        if key in self.colors:
-            raise UserError(f"{self.path}: the colour {list(key)} of {name} is also one of {self.color_names[key]}")
-        self.colors[key], self.color_names[key] = value, name
-
-
-def _known_keys(entry: Any, known: Sequence[str], where: str) -> None:
-    if not isinstance(entry, dict):
-        raise UserError(f"{where} must have the keys {', '.join(known)}; got {entry!r}")
-    for key in entry:
-        if key not in known:
-            raise UserError(f"{where}: unknown key '{key}'{nearest(str(key), list(known))}; known: {', '.join(known)}")
+    source = str(path)
+    classes = parse_classes(read_classes(path), source)
+    values: dict[str, int] = {}
+    colors: dict[Color, int] = {}
+    color_names: dict[Color, str] = {}
+    palette = np.zeros((NUM_VALUES, 3), np.uint8)
+    for entry in (*classes.entries, classes.ignored):
+        if not entry.values:
+            continue  # nothing is ignored in masks of 0 and 255 that are both classes
+        values |= dict.fromkeys((entry.name, *entry.labels), entry.values[0])
+        for color in entry.colors:
+            if color in colors:
+                raise UserError(f"{source}: the colour {list(color)} of {entry.name} is also one of {color_names[color]}")
+            colors[color], color_names[color] = entry.values[0], entry.name
+        palette[list(entry.values)] = entry.color
+    if classes.background not in values:
+        raise UserError(
+            f"{source}: no value is left for what is {IGNORED}: give it one, as in {IGNORED}: {{values: [254]}}, or a background"
+        )
+    return ClassTable(values, colors, color_names, palette, values[classes.background])
 
 
 def _color(color: Sequence[int]) -> Color:
     red, green, blue = color
     return red, green, blue
-
-
-def _default_color(value: int) -> Color:
-    """Return a colour for a class that has none: Pascal VOC's rule (bits of the number spread over the channels), one number on."""
-    number = value + 1
-    channels = [sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(8)) for channel in range(3)]
-    return _color(channels)

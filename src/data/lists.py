@@ -1,6 +1,7 @@
 """Read lists of image and label pairs."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,25 +37,54 @@ def read_pairs(root: Path, path: Path) -> list[Pair]:
     """Return the pairs of a list; image and label are separated by tab, comma or space.
 
     Raises:
-        UserError: if the list is missing, is empty or has a malformed line, or a file that it names is missing.
+        UserError: if the list is missing, is empty or has a malformed line. Files that it names may be missing: `refuse_missing`.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = _lines(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such list; each of its lines names a picture and its label, relative to {root}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the list cannot be read: {' '.join(str(error).split())}") from None
-    pairs = [_parse(root, line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    pairs = [_parse(root, line, where) for line, where in lines]
     if not pairs:
         raise UserError(f"{path}: the list is empty; each line names a picture and its label, relative to {root}")
     return pairs
 
 
+def read_ids(path: Path) -> dict[str, str] | None:
+    """Return the stems of a list that names one per line, with "file:line" of each; None if its first line names a pair.
+
+    Raises:
+        UserError: if it cannot be read, is empty, or names a stem twice or something else.
+    """
+    ids: dict[str, str] = {}
+    for line, where in _lines(path):
+        if len(_split(line)) != 1:
+            if ids:
+                raise UserError(f"{where}: expected one name, as in the lines above; got {line[:100]!r}")
+            return None
+        if line in ids:
+            raise UserError(f"{where}: {line} stands in {ids[line]} already; keep one of the lines")
+        ids[line] = where
+    if not ids:
+        raise UserError(f"{path}: the list is empty; each line names a picture")
+    return ids
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    """Return the lines that are not blank, stripped, with "file:line" of each."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the list cannot be read: {' '.join(str(error).split())}") from None
+    return [(line.strip(), f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
 def _parse(root: Path, line: str, where: str) -> Pair:
-    names = _split(line.strip())
+    names = _split(line)
     if len(names) != 2 or not all(names):
-        raise UserError(f"{where}: expected 'image label' separated by tab, comma or space; got {line.strip()[:100]!r}")
-    image, label = (_resolve(root, name, where) for name in names)
+        raise UserError(f"{where}: expected 'image label' separated by tab, comma or space; got {line[:100]!r}")
+    image, label = (_resolve(root, name) for name in names)
     return Pair(image, label, where)
 
 
@@ -66,10 +96,21 @@ def _split(line: str) -> list[str]:
     return line.split()
 
 
-def _resolve(root: Path, name: str, where: str) -> Path:
+def _resolve(root: Path, name: str) -> Path:
     name = SEGNET_PREFIX.sub("", name)
-    candidates = [Path(name), root / name.lstrip("/")] if name.startswith("/") else [root / name]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise UserError(f"{where}: {candidates[-1]}: no such file; correct the list or the data folder {root}")
+    if name.startswith("/") and Path(name).is_file():
+        return Path(name)
+    return root / name.lstrip("/")
+
+
+def refuse_missing(root: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse pairs of which a file is missing.
+
+    Raises:
+        UserError: naming the first such file and its line, and how many there are.
+    """
+    missing = [(pair.where, path) for pair in pairs for path in (pair.image, pair.label) if not path.is_file()]
+    if missing:
+        where, path = missing[0]
+        number = f"; {len(missing)} files of the list are missing" if len(missing) > 1 else ""
+        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{number}")

@@ -2,9 +2,7 @@
 
 import logging
 import re
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,42 +10,49 @@ import cv2
 import numpy as np
 from omegaconf import DictConfig
 
+from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
-from src.data import camvid, cityscapes
 from src.data.basedataset import BaseDataset
-from src.data.read_ahead import num_readers, prefetch_size
+from src.data.rare_classes import RareClasses
+from src.data.read_ahead import num_readers, prefetch_size, read_ahead
+from src.data.registry import DATASETS, dataset_info
 from src.data.transforms import TrainTransform
 
 LOG = logging.getLogger("ocrnet")
-DATASETS: dict[str, type[BaseDataset]] = {"Cityscapes": cityscapes.Cityscapes, "CamVid": camvid.CamVid}
 # MindSpore hands on a worker's exception as a RuntimeError with a traceback in its text.
 READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
 
 
-def build_dataset(config: DictConfig, split: str) -> BaseDataset:
+def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> BaseDataset:
     """Return the pictures and labels of a split.
 
     Args:
         config: reads `data_path`, `dataset`, and `train.train_list`, `num_samples` or `eval.eval_list`, `num_samples`.
         split: "train" or "val".
+        complete: False: files may be missing.
 
     Raises:
         UserError: if no folder is given, its files do not fit, or `dataset.num_classes` is not the data set's.
     """
     if not config.data_path:
         raise UserError("no data folder is given; add --data_path FOLDER")
-    dataset_class = DATASETS[config.dataset.name]
-    num_classes = len(dataset_class.info.class_names)
-    if config.dataset.num_classes != num_classes:
+    section = config.dataset
+    if section.classes is None and section.num_classes != NUM_CLASSES[section.name]:
         raise UserError(
-            f"dataset.num_classes is {config.dataset.num_classes} but {config.dataset.name} has {num_classes} classes; "
+            f"dataset.num_classes is {section.num_classes} but {section.name} has {NUM_CLASSES[section.name]} classes; "
             "dataset.name says which data set it is"
         )
     list_file, num_samples = {
         "train": (config.train.train_list, config.train.num_samples),
         "val": (config.eval.eval_list, config.eval.num_samples),
     }[split]
-    return dataset_class(config.data_path, list_file, split, config.dataset.ignore_label, num_samples)
+    options: dict[str, Any] = {"info": dataset_info(config)}
+    if section.name == "custom":
+        options["folders"] = (section.image_folder, section.label_folder)
+    dataset = DATASETS[section.name](config.data_path, list_file, split, section.ignore_label, num_samples, **options)
+    if complete:
+        dataset.refuse_missing_files()
+    return dataset
 
 
 def epoch_order(num_samples: int, epoch: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1) -> np.ndarray:
@@ -85,9 +90,20 @@ class TrainSource:
         world: number of processes that share the data set.
         first_step: global step of the first batch, from 0.
         last_step: global step after the last batch.
+        rare_classes: draws the pictures, instead of an order in which each comes once in an epoch; an epoch is as long.
     """
 
-    def __init__(self, dataset: BaseDataset, config: DictConfig, *, rank: int, world: int, first_step: int, last_step: int):
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        config: DictConfig,
+        *,
+        rank: int,
+        world: int,
+        first_step: int,
+        last_step: int,
+        rare_classes: RareClasses | None = None,
+    ):
         self.dataset = dataset
         self.transform = TrainTransform(config)
         self.batchsize = config.batchsize
@@ -96,15 +112,20 @@ class TrainSource:
         self.length = (last_step - first_step) * config.batchsize
         self.samples_per_epoch = steps_per_epoch(len(dataset), config.batchsize, world) * config.batchsize
         self.shuffle, self.rank, self.world = config.train.shuffle, rank, world
+        self.rare_classes = rare_classes
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return self.length
 
     def locate(self, position: int) -> tuple[int, int]:
-        """Return epoch and sample index of a position."""
-        epoch, offset = divmod(self.first_step * self.batchsize + position, self.samples_per_epoch)
+        """Return epoch and sample index of a position, where each sample comes once in an epoch."""
+        epoch, offset = self._place(position)
         return epoch, int(self._order(epoch)[offset])
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """Return the epoch of a position, and how many samples of this rank come before it in the epoch."""
+        return divmod(self.first_step * self.batchsize + position, self.samples_per_epoch)
 
     def _order(self, epoch: int) -> np.ndarray:
         """Return the order of an epoch; the last two are kept, since workers run ahead over the end of an epoch."""
@@ -117,12 +138,28 @@ class TrainSource:
         """Return image (CHW float32) and label (HW int32)."""
         # A worker process inherits OpenCV's thread pool by fork, where using it can hang; and processes are the parallelism here.
         cv2.setNumThreads(0)
+        if self.rare_classes is not None:
+            return self._draw(self.rare_classes, int(position))
         epoch, index = self.locate(int(position))
         return self.transform.read(self.dataset, index, np.random.default_rng((self.seed, epoch, index)))
 
+    def _draw(self, rare_classes: RareClasses, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sample that is drawn for a position; its random state is that of its number among those of all ranks."""
+        epoch, offset = self._place(position)
+        rng = np.random.default_rng((self.seed, epoch, offset * self.world + self.rank))
+        index, wanted = rare_classes.draw(rng)
+        return self.transform.read(self.dataset, index, rng, wanted)
+
 
 def build_train_loader(
-    dataset: BaseDataset, config: DictConfig, *, rank: int = 0, world: int = 1, first_step: int = 0, last_step: int
+    dataset: BaseDataset,
+    config: DictConfig,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    first_step: int = 0,
+    last_step: int,
+    rare_classes: RareClasses | None = None,
 ) -> Any:
     """Return the batches of the steps first_step..last_step-1 as one MindSpore dataset, so that reading ahead crosses epochs.
 
@@ -133,6 +170,7 @@ def build_train_loader(
         world: number of processes that share the data set.
         first_step: global step of the first batch; a resumed run starts here.
         last_step: global step after the last batch.
+        rare_classes: as for `TrainSource`.
 
     Returns:
         A dataset with columns "image" (B, 3, H, W) float32 and "label" (B, H, W) int32.
@@ -140,7 +178,7 @@ def build_train_loader(
     Raises:
         UserError: if the data set has not one batch for each process.
     """
-    source = TrainSource(dataset, config, rank=rank, world=world, first_step=first_step, last_step=last_step)
+    source = TrainSource(dataset, config, rank=rank, world=world, first_step=first_step, last_step=last_step, rare_classes=rare_classes)
     return batches(source, config.batchsize, config.workers)
 
 
@@ -193,20 +231,8 @@ def iterate_eval(dataset: BaseDataset, config: DictConfig, *, rank: int = 0, wor
     Raises:
         UserError: as `dataset.read` does, at the sample that cannot be read.
     """
-    indices = iter(range(rank, len(dataset), world))
-    num_ahead = min(config.workers, 4)
 
     def read(index: int) -> EvalSample:
         return EvalSample(index, dataset.sample_name(index), *dataset.read(index))
 
-    # Threads: decoding releases the interpreter's lock, and nothing has to be copied between processes.
-    pool = ThreadPoolExecutor(num_ahead, thread_name_prefix="eval-reader")
-    pending: deque[Future[EvalSample]] = deque()
-    try:
-        pending.extend(pool.submit(read, index) for _, index in zip(range(num_ahead), indices, strict=False))
-        while pending:
-            sample = pending.popleft().result()
-            pending.extend(pool.submit(read, index) for _, index in zip(range(1), indices, strict=False))
-            yield sample
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return read_ahead(read, range(rank, len(dataset), world), min(config.workers, 4))

@@ -4,9 +4,10 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from src.config.errors import UserError
 
@@ -15,9 +16,18 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What Pillow and our own look at a PNG's header raise for files that are damaged or no pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError)
 LABEL_MODES = ("L", "P", "1")
+NO_COLOR_MODES = ("I", "F")  # 32-bit numbers, of which nobody knows what is white
 
 # top, left, bottom, right in pixels; bottom and right are exclusive
 Box = tuple[int, int, int, int]
+
+
+class Header(NamedTuple):
+    """What a picture's file says of it: height and width in pixels, the format ("PNG") and Pillow's mode ("RGB")."""
+
+    size_hw: tuple[int, int]
+    form: str
+    mode: str
 
 
 def picture_size_hw(path: Path) -> tuple[int, int]:
@@ -26,9 +36,18 @@ def picture_size_hw(path: Path) -> tuple[int, int]:
     Raises:
         UserError: if the file is not a picture.
     """
+    return picture_header(path).size_hw
+
+
+def picture_header(path: Path) -> Header:
+    """Return what the file's header says, without decoding.
+
+    Raises:
+        UserError: if the file is not a picture.
+    """
     try:
         with Image.open(path) as picture:
-            return picture.height, picture.width
+            return Header((picture.height, picture.width), picture.format or "", picture.mode)
     except UNREADABLE as error:
         raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
 
@@ -45,15 +64,17 @@ def check_end(path: Path) -> None:
         end = stream.read()
     mark = b"IEND" if start == PNG_SIGNATURE else b"\xff\xd9" if start.startswith(b"\xff\xd8") else b""
     if mark not in end:
-        raise UserError(f"{path}: the picture cannot be read: the file is truncated; replace the file or take it off the list")
+        raise UserError(f"{path}: the picture cannot be read: the file is truncated; replace the file or leave it out")
 
 
-def read_image(path: Path, box: Box | None = None) -> np.ndarray:
+def read_image(path: Path, box: Box | None = None, upright: bool = False) -> np.ndarray:
     """Return a picture, or a rectangle of it.
 
     Args:
-        path: PNG, JPEG or another format known to Pillow; grey and palette pictures become RGB.
+        path: PNG, JPEG or another format known to Pillow; grey, palette and CMYK pictures become RGB, the upper 8 of 16 bits count, and
+            transparency is left out.
         box: the wanted rectangle; None is the whole picture.
+        upright: turn the whole picture as its EXIF orientation says, which is how viewers show it; labels are not turned.
 
     Returns:
         HWC uint8 RGB, 0..255.
@@ -63,15 +84,20 @@ def read_image(path: Path, box: Box | None = None) -> np.ndarray:
     """
     try:
         picture = _open(path, box)
-        if picture.mode != "RGB":
-            picture = picture.convert("RGB")
-        return _pixels(picture, box)
+        if upright:
+            ImageOps.exif_transpose(picture, in_place=True)
+        return _pixels(_to_rgb(picture), box)
     except UNREADABLE as error:
-        raise UserError(f"{path}: the picture cannot be read: {_reason(error)}; replace the file or take it off the list") from None
+        raise UserError(f"{path}: the picture cannot be read: {_reason(error)}; replace the file or leave it out") from None
 
 
-def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
+def read_index_label(path: Path, box: Box | None = None, hint: str = "") -> np.ndarray:
     """Return the values of an index picture as stored (a palette PNG gives its indices), or of a rectangle of it.
+
+    Args:
+        path: the file.
+        box: the wanted rectangle; None is the whole picture.
+        hint: what to do about a picture with colours or more than 8 bits.
 
     Returns:
         HW uint8.
@@ -84,12 +110,13 @@ def read_index_label(path: Path, box: Box | None = None) -> np.ndarray:
         if picture.format == "JPEG":
             raise UserError(f"{path}: a JPEG label, whose compression changes class numbers; expected a single-channel index PNG")
         if picture.mode not in LABEL_MODES:
-            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers")
+            more = f"; {hint}" if hint else ""
+            raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers{more}")
         label = _pixels(picture, box)
     except UserError:
         raise
     except UNREADABLE as error:
-        raise UserError(f"{path}: the label cannot be read: {_reason(error)}; replace the file or take it off the list") from None
+        raise UserError(f"{path}: the label cannot be read: {_reason(error)}; replace the file or leave it out") from None
     return label.astype(np.uint8) if label.dtype != np.uint8 else label
 
 
@@ -116,6 +143,15 @@ def _first_png_rows(data: bytes, num_rows: int) -> bytes:
         return data
     header = data[12:20] + struct.pack(">I", num_rows) + data[24:29]  # "IHDR", width, height, depth ... interlace
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode in NO_COLOR_MODES:
+        raise ValueError(f"mode {picture.mode} holds 32-bit numbers (a depth map?); expected 8 or 16 bits")
+    if picture.mode.startswith("I;16"):
+        # Pillow itself would make all above 255 white.
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _pixels(picture: Image.Image, box: Box | None) -> np.ndarray:

@@ -20,44 +20,13 @@ from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.balancing import choose_groups
 from src.data.class_pixels import count_pixels
-from src.data.label_files import find_inputs
-from src.data.lists import Pair, list_path, read_pairs
+from src.data.folders import find_pairs
+from src.data.lists import Pair, list_path, read_pairs, refuse_missing
 from src.data.pictures import picture_size_hw, read_index_label
 from src.runtime.entry import OneLineParser, run
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+HINT = "--images and --labels name folders inside the data folder, --list a list of pairs"
 LISTS = {"train": "train.lst", "val": "val.lst"}
-
-
-def find_pairs(root: Path, images: str, labels: str) -> list[Pair]:
-    """Return the pictures below root/images with the labels of the same relative path and stem below root/labels.
-
-    Raises:
-        UserError: if a folder is missing, a picture has no label or a label no picture, or two files have one stem.
-    """
-    pictures, masks = (
-        _by_stem(root / name, suffixes, flag)
-        for name, suffixes, flag in ((images, IMAGE_SUFFIXES, "--images"), (labels, LABEL_SUFFIXES, "--labels"))
-    )
-    for mine, others, kind in ((pictures, masks, "label"), (masks, pictures, "picture")):
-        missing = sorted(mine.keys() - others.keys())
-        if missing:
-            folder = root / (labels if kind == "label" else images)
-            raise UserError(f"{len(missing)} files have no {kind} of the same name in {folder}, the first: {mine[missing[0]]}")
-    return [Pair(pictures[stem], masks[stem], str(root)) for stem in sorted(pictures)]
-
-
-def _by_stem(folder: Path, suffixes: Sequence[str], flag: str) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; {flag} names it inside the data folder, or --list names a list of pairs")
-    found: dict[str, Path] = {}
-    for path in find_inputs(folder, suffixes):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in found:
-            raise UserError(f"{path} and {found[stem]} have the same stem; rename one of them")
-        found[stem] = path
-    return found
 
 
 def _refuse_doubles(pairs: Sequence[Pair]) -> None:
@@ -189,7 +158,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     _check(parser, arguments)
     root = arguments.folder
-    pairs = read_pairs(root, list_path(root, arguments.list)) if arguments.list else find_pairs(root, arguments.images, arguments.labels)
+    pairs = (
+        read_pairs(root, list_path(root, arguments.list)) if arguments.list else find_pairs(root, arguments.images, arguments.labels, HINT)
+    )
+    refuse_missing(root, pairs)
     _refuse_doubles(pairs)
     groups = sequences(root, pairs, arguments.pattern) if arguments.by == "sequence" else [str(number) for number in range(len(pairs))]
     counts = read_counts(pairs, arguments.ignore_label)

@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 from src.data.basedataset import BaseDataset
 from src.data.color import ColorJitter
 from src.data.pictures import Box
+from src.data.rare_classes import WantedClass
+from src.data.registry import dataset_info
 
 CROP_TRIES = 10
 
@@ -138,7 +140,7 @@ class TrainTransform:
 
     Args:
         config: reads `train.image_size`, `base_size`, `multi_scale`, `scale_range`, `scale_step`, `flip`, `crop_max_class_ratio`,
-            `color`, `downsample_rate`; `dataset.color_order`, `mean`, `std`, `ignore_label`.
+            `color`, `downsample_rate`; `dataset.color_order`, `mean`, `std`, `ignore_label` and classes.
     """
 
     def __init__(self, config: DictConfig):
@@ -154,6 +156,7 @@ class TrainTransform:
         self.ignore_label = config.dataset.ignore_label
         self.table = normalization_table(config.dataset.mean, config.dataset.std)
         self.color_order = config.dataset.color_order
+        self.mirrored_label = _mirror_table(dataset_info(config).mirrored_classes)
 
     def __call__(self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return a random training sample of a picture.
@@ -169,14 +172,22 @@ class TrainTransform:
         """
         return self._sample(label.shape, lambda box: _cut(image, box), lambda box: _cut(label, box), rng)
 
-    def read(self, dataset: BaseDataset, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, dataset: BaseDataset, index: int, rng: np.random.Generator, wanted: WantedClass | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the same as `self(*dataset.read(index), rng)`, decoding no more than is needed.
+
+        Args:
+            dataset: pictures and labels.
+            index: of the sample.
+            rng: the only source of randomness.
+            wanted: what the crop should hold, as far as some tries find it.
 
         Raises:
             UserError: as `dataset.read` does.
         """
         size_hw = dataset.size_hw(index)
-        return self._sample(size_hw, lambda box: dataset.read_image(index, box), lambda box: dataset.read_label(index, box), rng)
+        return self._sample(size_hw, lambda box: dataset.read_image(index, box), lambda box: dataset.read_label(index, box), rng, wanted)
 
     def _sample(
         self,
@@ -184,32 +195,44 @@ class TrainTransform:
         image_of: Callable[[Box], np.ndarray],
         label_of: Callable[[Box], np.ndarray],
         rng: np.random.Generator,
+        wanted: WantedClass | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         height, width = size_hw
         scale = rng.uniform(*self.scale_range) if self.scale_range else self.scales[rng.integers(len(self.scales))]
         mirrored = self.flip and rng.random() < 0.5
-        crop, label = self._choose_crop((height, width), scale, label_of, rng)
+        crop, label = self._choose_crop((height, width), scale, label_of, rng, wanted)
         image = self.color(crop_image(image_of(crop.source_box()), crop), rng)
         if mirrored:
-            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
+            image, label = cv2.flip(image, 1), cv2.LUT(cv2.flip(label, 1), self.mirrored_label)
         return self._finish(image, label, mirrored)
 
     def _choose_crop(
-        self, size_hw: tuple[int, int], scale: float, label_of: Callable[[Box], np.ndarray], rng: np.random.Generator
+        self,
+        size_hw: tuple[int, int],
+        scale: float,
+        label_of: Callable[[Box], np.ndarray],
+        rng: np.random.Generator,
+        wanted: WantedClass | None,
     ) -> tuple[Crop, np.ndarray]:
-        """Return a random crop in which no class covers too much, as far as some tries find one, and its label."""
+        """Return a random crop (no class too large, the wanted one large enough, as far as some tries find one) and its label."""
         factor = scale * (self.base_size / max(size_hw) if self.base_size else 1.0)
         scaled_hw = (max(1, round(size_hw[0] * factor)), max(1, round(size_hw[1] * factor)))
-        if self.max_class_ratio >= 1.0:
+        if self.max_class_ratio >= 1.0 and wanted is None:
             crop = self._random_crop(size_hw, scaled_hw, rng)
             return crop, crop_label(label_of(crop.source_box()), crop)
         whole = label_of((0, 0, *size_hw))
         for _ in range(CROP_TRIES):
             crop = self._random_crop(size_hw, scaled_hw, rng)
             label = crop_label(_cut(whole, crop.source_box()), crop)
-            if _largest_class_ratio(label, self.ignore_label) <= self.max_class_ratio:
+            if self._is_accepted(label, wanted, scaled_hw[0] * scaled_hw[1] / (size_hw[0] * size_hw[1])):
                 break
         return crop, label
+
+    def _is_accepted(self, label: np.ndarray, wanted: WantedClass | None, area: float) -> bool:
+        """Whether a crop's label keeps both conditions; `area` is how many pixels scaling has made of one."""
+        if self.max_class_ratio < 1.0 and _largest_class_ratio(label, self.ignore_label) > self.max_class_ratio:
+            return False
+        return wanted is None or np.count_nonzero(label == wanted.train_id) >= wanted.pixels * area
 
     def _random_crop(self, size_hw: tuple[int, int], scaled_hw: tuple[int, int], rng: np.random.Generator) -> Crop:
         top, left = (int(rng.integers(max(0, scaled - side) + 1)) for scaled, side in zip(scaled_hw, self.crop_hw, strict=True))
@@ -231,6 +254,13 @@ def _scale_grid(scale_range: Sequence[float], step: float) -> list[float]:
     low, high = scale_range
     # 1e-6: a range that is a whole number of steps keeps its end, whatever the rounding.
     return [low + step * k for k in range(int((high - low) / step + 1e-6) + 1)] if step else [low]
+
+
+def _mirror_table(mirrored_classes: np.ndarray) -> np.ndarray:
+    """Return (256,) uint8: what each label is in a mirrored picture; the ignore label stays."""
+    table = np.arange(256, dtype=np.uint8)
+    table[: len(mirrored_classes)] = mirrored_classes
+    return table
 
 
 def _cut(array: np.ndarray, box: Box) -> np.ndarray:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
-from src.data.loader import DATASETS, build_dataset
+from src.data.loader import build_dataset
+from src.data.registry import dataset_info
 from src.deploy.manifest import InputSpec
 
 LITE_SUFFIX = "_lite2"  # of a lowered file's name
@@ -72,19 +73,9 @@ def model_path(file_name: str, file_format: str) -> Path:
 
 
 def class_names_and_palette(config: Any) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
-    """Return names and RGB colours of the configuration's classes; numbers and distinct colours where they are not the data set's."""
-    info, num_classes = DATASETS[config.dataset.name].info, config.dataset.num_classes
-    if num_classes == len(info.class_names):
-        return info.class_names, tuple((int(r), int(g), int(b)) for r, g, b in info.palette)
-    return tuple(f"class {index}" for index in range(num_classes)), tuple(map(_distinct_color, range(num_classes)))
-
-
-def _distinct_color(index: int) -> tuple[int, int, int]:
-    """Return a colour of its own for each of 256 classes, black for the first. Source: the color map of the PASCAL VOC devkit."""
-    color = [0, 0, 0]
-    for bit in range(8):
-        color[bit % 3] |= ((index >> bit) & 1) << (7 - bit // 3)
-    return color[0], color[1], color[2]
+    """Return names and RGB colours of the configuration's classes, as a manifest has them."""
+    info = dataset_info(config)
+    return info.class_names, tuple((int(r), int(g), int(b)) for r, g, b in info.palette)
 
 
 def _usual_size(config: Any) -> tuple[int, int]:
@@ -97,7 +88,7 @@ def _usual_size(config: Any) -> tuple[int, int]:
         return build_dataset(config, "val").size_hw(0)
     except UserError:
         pass  # the data is elsewhere, and exporting needs none
-    info = DATASETS[config.dataset.name].info
+    info = dataset_info(config)
     if info.picture_size_hw is None:
         raise UserError(f"--image_size H W is needed: {info.name} has pictures of many sizes")
     return info.picture_size_hw

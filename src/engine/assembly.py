@@ -8,11 +8,12 @@ import numpy as np
 from mindspore import nn
 
 from src.checkpoint.weights import load_weights
+from src.engine.averaging import WeightAverage
 from src.engine.optimizer import build_optimizer
-from src.engine.precision import apply_amp
 from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
 from src.losses.segmentation import build_loss
 from src.models.builder import build_network
+from src.models.precision import apply_amp
 from src.runtime.device import Runtime, choose_norm
 
 
@@ -34,7 +35,9 @@ def build_train_network(config: Any, runtime: Runtime, resume: bool) -> nn.Cell:
     return apply_amp(network, runtime.amp_level)
 
 
-def build_train_step(config: Any, network: nn.Cell, rates: np.ndarray, class_weights: Sequence[float] | None, world: int) -> TrainStep:
+def build_train_step(
+    config: Any, network: nn.Cell, rates: np.ndarray, class_weights: Sequence[float] | None, world: int, averaged: nn.Cell | None = None
+) -> TrainStep:
     """Return the training step of a network.
 
     Args:
@@ -43,6 +46,9 @@ def build_train_step(config: Any, network: nn.Cell, rates: np.ndarray, class_wei
         rates: float32 (T,) learning rate of each update.
         class_weights: the data set's table.
         world: number of ranks.
+        averaged: of `build_averaged_network`; None averages nothing.
     """
     optimizer = build_optimizer(network, rates, config.train)
-    return TrainStep(NetworkWithLoss(network, build_loss(config, class_weights)), optimizer, StepOptions.from_config(config), world)
+    average = None if averaged is None else WeightAverage(network, averaged, config.train.ema_decay)
+    with_loss = NetworkWithLoss(network, build_loss(config, class_weights))
+    return TrainStep(with_loss, optimizer, StepOptions.from_config(config), world, average)

@@ -15,8 +15,7 @@ from src.checkpoint.weights import save_weights, weights_size
 from src.config.loading import config_beside
 from src.config.schema import last_epoch
 from src.data.basedataset import BaseDataset
-from src.data.label_check import check_labels
-from src.data.loader import build_dataset, iterate_eval
+from src.data.loader import iterate_eval
 from src.engine.evaluator import EvalResult, evaluate, format_table
 from src.engine.guard import Guard
 from src.engine.progress import show_progress
@@ -33,7 +32,7 @@ class CheckpointKeeper:
 
     `checkpoints/epoch_NNNN.ckpt` every `save_checkpoint_epochs`, the newest `keep_checkpoint_max` of them; `best.ckpt` by mIoU; `last.ckpt`
     and `last.state` after every epoch and every `save_state_steps` steps. The state comes last: what is older than it is whole, and
-    whatever a kill left out of a saving is written again by the run that resumes.
+    whatever a kill left out of a saving is written again by the run that resumes. With `train.ema_decay`, weight files hold the averages.
 
     Args:
         config: the complete configuration.
@@ -115,7 +114,7 @@ def is_evaluation_due(config: Any, epoch: int) -> bool:
 
 
 class EvalCallback:
-    """Evaluate the network that is being trained, shared among all ranks."""
+    """Evaluate what is being trained, or the averages of its weights, shared among all ranks."""
 
     def __init__(self, config: Any, network: nn.Cell, dataset: BaseDataset, group: Group, folder: Path) -> None:
         self._config = config
@@ -135,19 +134,6 @@ class EvalCallback:
         if self._group.is_main:
             logger.info("\n%s", format_table(result))
         return result
-
-
-def checked_dataset(config: Any, split: str, group: Group) -> BaseDataset:
-    """Return a data set whose labels have all been looked at, each rank at its share.
-
-    Raises:
-        UserError: naming the labels that cannot be learned from.
-    """
-    dataset = build_dataset(config, split)
-    indices = range(group.rank, len(dataset), group.size)
-    with show_progress(len(indices), f"checking {split} labels", "label", enabled=group.is_main) as bar:
-        check_labels(dataset, indices, config.workers, bar.update)
-    return dataset
 
 
 def evaluate_network(

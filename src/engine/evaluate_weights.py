@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from src.checkpoint.weights import load_weights
-from src.engine.callback import checked_dataset, evaluate_network
+from src.engine.callback import evaluate_network
+from src.engine.checked_data import checked_data
 from src.engine.evaluator import EvalResult
-from src.engine.precision import apply_amp
-from src.inference.predictor import Predictor
-from src.models.builder import assemble_network
+from src.inference.segmenter import load_predictor
 from src.runtime.device import Runtime
 
 
@@ -24,8 +22,6 @@ def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Pa
     Raises:
         UserError: if data or weights do not fit.
     """
-    dataset = checked_dataset(config, "val", runtime.group)
-    network = assemble_network(config)
-    load_weights(network, checkpoint, complete=True)
-    predictor = Predictor.from_config(apply_amp(network, runtime.amp_level), config)
+    dataset = checked_data(config, "val", runtime.group).dataset
+    predictor = load_predictor(config, checkpoint, runtime.amp_level)
     return evaluate_network(config, predictor, dataset, runtime.group, folder)

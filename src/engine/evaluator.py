@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.data.basedataset import DatasetInfo
 from src.data.loader import EvalSample
+from src.inference.batching import equal_sized_batches
 from src.inference.palette import confusion_picture, panel, write_picture
 from src.metrics.confusion import ConfusionMatrix, Scores
 
@@ -107,7 +108,7 @@ def evaluate(
     confusion = ConfusionMatrix(len(info.class_names), ignore_label)
     pictures_dir = output_dir / "eval" if output_dir and is_main else None
     done = 0
-    for batch in _equal_sized_batches(samples, batch_size):
+    for batch in equal_sized_batches(samples, batch_size):
         predictions = predictor.predict([sample.image for sample in batch])
         for sample, prediction in zip(batch, predictions, strict=True):
             _count(confusion, sample, prediction)
@@ -128,18 +129,6 @@ def evaluate(
     if output_dir and is_main:
         _write_result(output_dir, result)
     return result
-
-
-def _equal_sized_batches(samples: Iterable[EvalSample], batch_size: int) -> Iterator[list[EvalSample]]:
-    """Yield runs of neighbours of one size, at most `batch_size` long."""
-    batch: list[EvalSample] = []
-    for sample in samples:
-        if batch and (len(batch) >= batch_size or sample.image.shape != batch[0].image.shape):
-            yield batch
-            batch = []
-        batch.append(sample)
-    if batch:
-        yield batch
 
 
 def _count(confusion: ConfusionMatrix, sample: EvalSample, prediction: np.ndarray) -> None:

@@ -27,7 +27,11 @@ def log_recipe(config: Any, world: int, first_rate: float) -> None:
     accumulated = config.train.accumulate_steps
     counts = config.batchsize, world, accumulated, config.batchsize * world * accumulated
     logger.info("batch: %d per device x %d ranks x %d accumulated = %d pictures per update", *counts)
-    logger.info("lr: %g, at the first step %g", config.lr, first_rate)
+    ratio, decay = config.train.head_lr_ratio, config.train.ema_decay
+    of_heads = f"; of the heads {ratio:g} times that" if ratio != 1 else ""
+    logger.info("lr: %g, at the first step %g%s", config.lr, first_rate, of_heads)
+    if decay:
+        logger.info("averaged weights (train.ema_decay %g) are evaluated and written into weight files; last.state holds both", decay)
     each = f"every {config.save_state_steps} steps and " if config.save_state_steps else ""
     logger.info("last.state and last.ckpt: %safter every epoch", each)
     logger.info("the first step takes longer: it compiles the network")

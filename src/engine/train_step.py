@@ -60,6 +60,13 @@ class TrainStep(nn.Cell):
     An update whose gradients are not finite is skipped: weights, momenta and the schedule's position stay as they were, and
     `skipped_updates` grows by one. The gradients are summed over ranks before the check, so all ranks decide alike.
 
+    Args:
+        network: from image and label to the loss.
+        optimizer: over its parameters.
+        options: what is done beside the plain update.
+        world: number of ranks.
+        average: follows every update, not those that are skipped; None averages nothing.
+
     Inputs:
         image: float32 (B, 3, H, W), normalised.
         label: int32 (B, H, W).
@@ -68,11 +75,14 @@ class TrainStep(nn.Cell):
         float32 scalar, the unscaled loss of this rank's batch.
     """
 
-    def __init__(self, network: nn.Cell, optimizer: nn.Optimizer, options: StepOptions, world: int = 1) -> None:
+    def __init__(
+        self, network: nn.Cell, optimizer: nn.Optimizer, options: StepOptions, world: int = 1, average: nn.Cell | None = None
+    ) -> None:
         super().__init__(auto_prefix=False)
         self.network = network.set_grad()  # without it PYNATIVE mode runs forward twice, once for the loss and once for the gradient
         self.optimizer = optimizer
         self.weights = optimizer.parameters
+        self.average = average
         self.grad = ops.GradOperation(get_by_list=True, sens_param=True)
         self.reducer = nn.DistributedGradReducer(self.weights, True, world) if world > 1 else nn.Identity()
         self.multiply = ops.MultitypeFuncGraph("multiply")
@@ -95,8 +105,10 @@ class TrainStep(nn.Cell):
 
         These are the optimizer's schedule and momentum, and a fixed loss scale.
         """
-        configured = {"learning_rate", "momentum"} | (set() if self.dynamic else {"loss_scale"})
-        return {parameter.name: parameter for parameter in self.get_parameters() if parameter.name not in configured}
+        configured = ("momentum",) if self.dynamic else ("momentum", "loss_scale")
+        parameters = {parameter.name: parameter for parameter in self.get_parameters()}
+        # Each group of parameters may have its schedule: learning_rate, learning_rate_group_1.
+        return {name: value for name, value in parameters.items() if name not in configured and not name.startswith("learning_rate")}
 
     def construct(self, image: ms.Tensor, label: ms.Tensor) -> ms.Tensor:
         """Return the loss before the update."""
@@ -128,6 +140,8 @@ class TrainStep(nn.Cell):
             gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
         if is_finite:
             is_finite = ops.depend(is_finite, self.optimizer(gradients))
+            if self.average is not None:
+                is_finite = ops.depend(is_finite, self.average(self.optimizer.global_step))
         else:
             self.skipped_updates += 1
         if self.dynamic:

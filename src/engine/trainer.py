@@ -15,8 +15,11 @@ from src.checkpoint.state import Progress, batch_layout, load_state
 from src.config.errors import UserError
 from src.config.schema import last_epoch
 from src.data.loader import build_train_loader, steps_per_epoch
+from src.data.rare_classes import RareClasses
 from src.engine.assembly import build_train_network, build_train_step
-from src.engine.callback import CheckpointKeeper, EvalCallback, checked_dataset, is_evaluation_due, last_good_files
+from src.engine.averaging import build_averaged_network
+from src.engine.callback import CheckpointKeeper, EvalCallback, is_evaluation_due, last_good_files
+from src.engine.checked_data import checked_data, data_report
 from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
 from src.engine.guard import BadLoss, Guard
 from src.engine.reporter import Reporter, log_recipe
@@ -50,18 +53,24 @@ class Trainer:
     ) -> None:
         self.config, self.runtime, self.folder = config, runtime, folder
         check_shared_memory(config, runtime.group)
-        self.dataset = checked_dataset(config, "train", runtime.group)
-        val_dataset = checked_dataset(config, "val", runtime.group) if config.eval_callback else None
+        train = checked_data(config, "train", runtime.group)
+        val = checked_data(config, "val", runtime.group) if config.eval_callback else None
+        self.dataset = train.dataset
+        self._rare_classes = RareClasses.from_config(config, train.statistics.class_pixels)
+        self._data_report = data_report(train, val) if runtime.group.is_main else []
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
         self.network = build_train_network(config, runtime, resume)
+        averaged = build_averaged_network(config, self.network, runtime.amp_level)
+        self.kept = self.network if averaged is None else averaged  # what is evaluated and written
         total_steps = config.total_epoch * self.epoch_steps
         self.rates = learning_rates(config, max(1, total_steps // config.train.accumulate_steps))
-        self.train_step = build_train_step(config, self.network, self.rates, self.dataset.info.class_weights, runtime.group.size)
+        weights, world = self.dataset.info.class_weights, runtime.group.size
+        self.train_step = build_train_step(config, self.network, self.rates, weights, world, averaged)
         self.progress = self._start(resume)
         self._check_same_start()
         self._skipped = int(self.train_step.skipped_updates.asnumpy())
         self.keeper = CheckpointKeeper(config, folder, on_saved)
-        self.evaluator = EvalCallback(config, self.network, val_dataset, runtime.group, folder) if val_dataset else None
+        self.evaluator = EvalCallback(config, self.kept, val.dataset, runtime.group, folder) if val else None
 
     def _start(self, resume: bool) -> Progress:
         config = self.config
@@ -141,6 +150,8 @@ class Trainer:
         first, pictures, end = self.progress.step, len(self.dataset), last_epoch(config)
         start = f"from {self._place(first + 1)} " if 0 < first < self._last_step else ""
         logger.info("training: %d pictures, %d steps per epoch, %sto epoch %d", pictures, self.epoch_steps, start, end)
+        for line in self._data_report:
+            logger.info("%s", line)
         log_recipe(config, group.size, self.rates[min(self._num_updates(), len(self.rates) - 1)])
         return Reporter(
             self.folder,
@@ -154,7 +165,15 @@ class Trainer:
 
     def _steps(self) -> Iterator[Outcome]:
         config, group, first, last = self.config, self.runtime.group, self.progress.step, self._last_step
-        loader = build_train_loader(self.dataset, config, rank=group.rank, world=group.size, first_step=first, last_step=last)
+        loader = build_train_loader(
+            self.dataset,
+            config,
+            rank=group.rank,
+            world=group.size,
+            first_step=first,
+            last_step=last,
+            rare_classes=self._rare_classes,
+        )
         if not self.runtime.sink_mode:
             return host_steps(self.train_step, loader)
         sizes = bundle_sizes(
@@ -208,12 +227,12 @@ class Trainer:
     def _save(self, epoch: int | None, reporter: Reporter | None) -> None:
         """Save the state and, where `epoch` is given, what its end leaves."""
         with reporter.untimed() if reporter else nullcontext():
-            self.runtime.group.average_buffers(self.network)
+            self.runtime.group.average_buffers(self.train_step)
             with self.guard.together():
                 if reporter:
                     if epoch is not None and not is_evaluation_due(self.config, epoch):
                         reporter.draw()  # before the state, after which nobody makes up for what a kill left out
-                    self.keeper.save(self.network, self.train_step, self.progress, epoch)
+                    self.keeper.save(self.kept, self.train_step, self.progress, epoch)
 
     def _after_epoch(self, epoch: int, may_evaluate: bool, reporter: Reporter | None) -> None:
         if reporter:
@@ -241,4 +260,4 @@ class Trainer:
         if reporter:
             reporter.evaluation(self.progress.step, epoch, miou, result.seconds)
             reporter.draw()
-            self.keeper.save_evaluated(self.network, self.train_step, self.progress, is_best)
+            self.keeper.save_evaluated(self.kept, self.train_step, self.progress, is_best)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from src.checkpoint.atomic import atomic_path
 from src.data.basedataset import DatasetInfo
+from src.data.label_files import palette_picture
 
 NUM_VALUES = 256  # of a uint8 label
 TILE_WIDTHS = (360, 960)  # smallest and largest width of a picture in a panel, pixels
@@ -32,30 +33,31 @@ def color_table(palette: np.ndarray) -> np.ndarray:
     return table
 
 
-def write_mask(path: Path, label: np.ndarray, palette: np.ndarray, ignore_label: int) -> None:
+def write_mask(path: Path, label: np.ndarray, palette: np.ndarray) -> None:
     """Write a label as a PNG that holds class indices and looks coloured; the file is complete or absent.
 
     Args:
         path: ends with .png.
         label: (H, W) uint8 classes.
-        palette: (K, 3) uint8 RGB, colour of each class.
-        ignore_label: its entry is black.
+        palette: (K, 3) uint8 RGB, colour of each class; other values are black.
     """
-    table = color_table(palette)
-    table[ignore_label] = 0
-    mask = Image.fromarray(np.ascontiguousarray(label), mode="P")
-    mask.putpalette(table.tobytes())
-    _save(path, mask)
+    _save(path, palette_picture(label, color_table(palette)))
+
+
+def write_index(path: Path, label: np.ndarray) -> None:
+    """Write a label, (H, W) uint8, as a grey PNG whose values are the label's; the file is complete or absent."""
+    _save(path, Image.fromarray(np.ascontiguousarray(label)))
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
     """Write a picture, (H, W, 3) uint8 RGB, as a PNG; the file is complete or absent."""
-    _save(path, Image.fromarray(picture))
+    # Level 1 of 9: of a street scene of 2048x1024 it takes 0.16 s instead of 0.98 s, for a file that is 13 % larger.
+    _save(path, Image.fromarray(picture), compress_level=1)
 
 
-def _save(path: Path, picture: Image.Image) -> None:
+def _save(path: Path, picture: Image.Image, **options: int) -> None:
     with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", **options)
 
 
 def overlay(image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = OVERLAY_ALPHA) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config.errors import UserError
+from src.data.registry import dataset_info
 from src.data.transforms import network_input
 from src.inference.fusion import FUSIONS
 from src.inference.sliding import SizeHW, sliding_logits
@@ -58,6 +59,7 @@ class Predictor:
         color_order: order of the channels that the network sees, "RGB" or "BGR"; pictures are given in RGB.
         image_size: height and width that the network sees at scale 1, pixels; None: the picture's own.
         flip: average with the mirrored picture.
+        mirrored_classes: (K,), what each class is in a mirrored picture, for classes such as left and right arms; None: itself.
         scales: factors on the height and width.
         fusion: "exp", "logits" or "softmax", see `src.inference.fusion`.
         window: height and width of a sliding window, pixels; None: the whole picture.
@@ -81,6 +83,7 @@ class Predictor:
         color_order: str = "RGB",
         image_size: SizeHW | None = None,
         flip: bool = False,
+        mirrored_classes: np.ndarray | None = None,
         scales: Sequence[float] = (1.0,),
         fusion: str = "exp",
         window: SizeHW | None = None,
@@ -103,6 +106,7 @@ class Predictor:
         self._mean, self._std, self._color_order = tuple(mean), tuple(std), color_order
         self._align_corners, self._half_pixel_centers = align_corners, half_pixel_centers
         self._image_size, self._flip, self._scales, self._fusion = image_size, flip, tuple(scales), fusion
+        self._mirrored_classes = np.arange(num_classes) if mirrored_classes is None else mirrored_classes
         self._window, self._stride, self._batch_size = window, stride, batch_size
 
     @classmethod
@@ -119,6 +123,7 @@ class Predictor:
             color_order=config.dataset.color_order,
             image_size=tuple(protocol.image_size) if protocol.image_size else None,
             flip=protocol.flip,
+            mirrored_classes=dataset_info(config).mirrored_classes,
             scales=tuple(protocol.scale_list) if protocol.multi_scale else (1.0,),
             fusion=protocol.fusion,
             window=tuple(protocol.window) if protocol.slide else None,
@@ -185,9 +190,14 @@ class Predictor:
         fusion = FUSIONS[self._fusion]()
         for scale in self._scales:
             image = self._scaled(images, scale)
-            mirrored = np.ascontiguousarray(self._sized_logits(image[..., ::-1], size_hw)[..., ::-1]) if self._flip else None
+            mirrored = self._mirrored_logits(image, size_hw) if self._flip else None
             fusion.add(self._sized_logits(image, size_hw), mirrored)
         return fusion.result()
+
+    def _mirrored_logits(self, image: np.ndarray, size_hw: SizeHW) -> np.ndarray:
+        """Return the logits of the mirrored pictures, mirrored back: what looks like a left arm there is a right one here."""
+        logits = self._sized_logits(image[..., ::-1], size_hw)
+        return np.ascontiguousarray(logits[:, self._mirrored_classes, :, ::-1])
 
     def _scaled(self, images: Sequence[np.ndarray] | np.ndarray, scale: float) -> np.ndarray:
         """Return the pictures at a scale, (B, 3, round(scale * H), round(scale * W)) float32, normalised."""

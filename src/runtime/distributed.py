@@ -48,7 +48,11 @@ class Group:
         return sum((summed[i] << (_LIMB_BITS * i) for i in range(_NUM_LIMBS)), np.zeros_like(array))
 
     def average_buffers(self, network: nn.Cell) -> None:
-        """Give all ranks the mean of their batch norm statistics, so that they evaluate and save one and the same network."""
+        """Give all ranks the mean of their batch norm statistics, so that they evaluate and save one and the same network.
+
+        Args:
+            network: a Cell with all of them, such as the training step, which has those of averaged weights too.
+        """
         if self.size == 1:
             return
         buffers = [parameter for parameter in network.get_parameters() if parameter.name.endswith(("moving_mean", "moving_variance"))]
@@ -57,7 +61,8 @@ class Group:
         mean = _sum_over_ranks()(ms.Tensor(vector)).asnumpy() / np.float32(self.size)
         ends = np.cumsum([buffer.size for buffer in buffers])
         for buffer, values in zip(buffers, np.split(mean, ends[:-1]), strict=True):
-            buffer.set_data(ms.Tensor(values, buffer.dtype))
+            # Not set_data: a compiled graph would not see it where it uses the buffer under a condition alone. (MindSpore 2.8, CPU)
+            ops.assign(buffer, ms.Tensor(values, buffer.dtype))
 
 
 class _SumOverRanks(nn.Cell):

@@ -112,8 +112,11 @@ def test_binary_list(root):
 @pytest.mark.parametrize("name", ["train/p2.png", "trainannot/p2.png"])
 def test_missing_file_names_the_line(root, name):
     (root / name).unlink()
-    with pytest.raises(UserError, match=rf"train.txt:3: .*{name}: no such file"):
-        CamVid(root, "train.txt", "train")
+    with pytest.raises(UserError, match=rf"train.txt:3: .*{name}: no such file; correct the list or the data folder {root}$"):
+        CamVid(root, "train.txt", "train").refuse_missing_files()
+    (root / "train/p4.png").unlink()
+    with pytest.raises(UserError, match=rf"train.txt:3: .*{name}: no such file; .*; 2 files of the list are missing$"):
+        CamVid(root, "train.txt", "train").refuse_missing_files()
 
 
 @pytest.mark.parametrize(("name", "what"), [("train/p1.png", "picture"), ("trainannot/p1.png", "label")])

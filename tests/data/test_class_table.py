@@ -42,7 +42,7 @@ A = "{name: a, color: [1, 2, 3]}"
     [
         ("clases: []", "unknown key 'clases' (did you mean classes?)"),
         ("classes: []", "must be a list of 1 to 255 entries"),
-        ("classes: [a]", "class 0 needs a name"),
+        ("classes: [a]", "class 0 needs a name (text: quote 'no'), as in"),
         (f"classes: [{A}, {{name: a}}]", "the name 'a' comes twice"),
         ("classes: [{name: a, labels: [3]}]", "the name 3 must be text"),
         ("classes: [{name: a, labels: b}]", "'labels' of a must be a list; got 'b'"),

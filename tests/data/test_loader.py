@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from src.config import load_config
+from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
-from src.data import loader
 from src.data.camvid import CamVid
 from src.data.loader import (
     TrainSource,
@@ -22,6 +22,7 @@ from src.data.loader import (
     reader_error,
     steps_per_epoch,
 )
+from src.data.registry import DATASETS
 from tests.data.make_data import SIZE_HW, make_camvid
 
 
@@ -170,7 +171,7 @@ def test_iterate_eval_reads_no_more_than_a_few_ahead(root, monkeypatch):
     next(samples)
     assert len(started) <= 3
     samples.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("eval-reader") and not t.join(5) and t.is_alive()]
+    assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead") and not t.join(5) and t.is_alive()]
 
 
 def test_iterate_eval_raises_at_the_bad_sample(root):
@@ -198,7 +199,8 @@ def test_no_data_path_and_wrong_number_of_classes(root):
 
 
 def test_every_configurable_name_has_a_data_set():
-    from src.config.schema import SCHEMA
-
-    assert set(SCHEMA["dataset"]["name"].choices) == set(loader.DATASETS)
-    assert all(dataset.info.name == name for name, dataset in loader.DATASETS.items())
+    assert set(NUM_CLASSES) == set(DATASETS)
+    for name, number in NUM_CLASSES.items():
+        if number is not None:
+            info = DATASETS[name].info
+            assert (info.name, len(info.class_names), info.palette.shape) == (name, number, (number, 3))

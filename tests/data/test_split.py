@@ -157,7 +157,7 @@ SEQUENCE = ("--by", "sequence", "--pattern")
         (one_picture, (), "1 picture cannot be divided"),
         (lambda root: (root / "labels" / "p01.png").unlink(), (), "1 files have no label of the same name"),
         (lambda root: (root / "images" / "p01.jpg").unlink(), (), "1 files have no picture of the same name"),
-        (None, ("--images", "pictures"), "pictures: no such folder; --images names it"),
+        (None, ("--images", "pictures"), "pictures: no such folder; --images and --labels name folders"),
         (None, (*SEQUENCE, "("), "is no regular expression"),
         (None, (*SEQUENCE, "p"), "has 0 groups; expected one"),
         (None, (*SEQUENCE, "/(p)"), "finds the one sequence 'p'"),

@@ -6,10 +6,10 @@ import pytest
 from mindspore import nn
 
 from src.engine.optimizer import build_optimizer
-from src.engine.precision import apply_amp
 from src.engine.train_step import NetworkWithLoss, StepOptions, TrainStep
 from src.losses.segmentation import build_loss
 from src.models.builder import build_network
+from src.models.precision import apply_amp
 from tests.tiny import tiny_config
 
 
@@ -39,10 +39,10 @@ def first_steps(level: str, mode: int) -> tuple[list[float], nn.Cell]:
 def test_float16_steps_follow_float32_ones(pynative: None) -> None:
     # What float32 gives need not be compiled: GRAPH gives the same to far more digits than these tolerances.
     expected, plain = first_steps("O0", ms.PYNATIVE_MODE)
-    statistics = plain.bn1.moving_variance.asnumpy()
+    statistics = plain.backbone.bn1.moving_variance.asnumpy()
     for level, mode in (("O2", ms.GRAPH_MODE), ("O3", ms.PYNATIVE_MODE)):
         losses, network = first_steps(level, mode)
         assert losses == pytest.approx(expected, rel=5e-3), level
         assert losses != pytest.approx(expected, rel=1e-4), f"{level} computed in float32"
         assert all(parameter.dtype == ms.float32 for parameter in network.get_parameters())
-        assert network.bn1.moving_variance.asnumpy() == pytest.approx(statistics, rel=5e-3)
+        assert network.backbone.bn1.moving_variance.asnumpy() == pytest.approx(statistics, rel=5e-3)

@@ -42,7 +42,7 @@ class NumpySgd:
 
 def build(options: StepOptions, decay_bias: bool = True, nesterov: bool = False) -> tuple[Linear, TrainStep]:
     network = Linear()
-    train = SimpleNamespace(opt_momentum=MOMENTUM, nesterov=nesterov, wd=DECAY, decay_norm_and_bias=decay_bias)
+    train = SimpleNamespace(opt_momentum=MOMENTUM, nesterov=nesterov, wd=DECAY, decay_norm_and_bias=decay_bias, head_lr_ratio=1.0)
     step = TrainStep(network, build_optimizer(network, np.full(50, LR, np.float32), train), options)
     step.set_train()
     return network, step
@@ -116,7 +116,7 @@ def test_one_forward_pass_per_step(mode: int) -> None:
     ms.set_context(mode=mode)
     try:
         network = Counting()
-        train = SimpleNamespace(opt_momentum=0.9, nesterov=False, wd=0.0, decay_norm_and_bias=True)
+        train = SimpleNamespace(opt_momentum=0.9, nesterov=False, wd=0.0, decay_norm_and_bias=True, head_lr_ratio=1.0)
         step = TrainStep(network, build_optimizer(network, np.full(9, LR, np.float32), train), StepOptions()).set_train()
         for _ in range(3):
             step(*batch(1.0, 1))

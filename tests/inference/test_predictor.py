@@ -237,7 +237,7 @@ def config_of(**evaluation):
         "batch_size": 3,
     }
     return SimpleNamespace(
-        dataset=SimpleNamespace(num_classes=NUM_CLASSES, color_order="BGR", mean=list(MEAN), std=list(STD)),
+        dataset=SimpleNamespace(name="CamVid", classes=None, num_classes=NUM_CLASSES, color_order="BGR", mean=list(MEAN), std=list(STD)),
         eval=SimpleNamespace(**{**protocol, **evaluation}),
         model=SimpleNamespace(align_corners=False, half_pixel_centers=False),
     )

@@ -1,0 +1,110 @@
+"""Train several heads on one backbone with one recipe and one budget, and print what came of it.
+
+    python benchmarks/compare_heads.py --data_path CAMVID --output_path OUT [--heads ocr,isa] [--seeds 1,2] [--epochs N] [key=value ...]
+
+Every head trains the same steps on the same samples. A training that is complete is not repeated and one that was interrupted goes on, so
+that heads and seeds can be added later; `--epochs 0` prints the table alone. Parameters are the trainable ones; ms/step is the median of
+the records of metrics.jsonl; memory is the largest resident memory of the training process, without its reading processes.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from src.config import load_config
+from src.config.networks import BACKBONES, HEADS, network_name, num_outputs
+from src.engine.history import METRICS_FILE, read_metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+MEMORY_FILE = "memory_mib.json"
+
+
+def network_words(backbone: str, head: str) -> list[str]:
+    """Return the words that choose a network: its name, and as many loss weights as it has outputs."""
+    name = network_name(backbone, head)
+    return [f"model.name={name}", f"loss.balance_weights={[0.4, 1.0][-num_outputs(name) :]}".replace(" ", "")]
+
+
+def train(args: argparse.Namespace, head: str, seed: int, folder: Path) -> None:
+    """Train one network, or go on with it, and keep the memory that it took."""
+    last = folder / "last.state"
+    command = [sys.executable, str(ROOT / "train.py")]
+    if last.is_file():
+        if _evaluation(folder):
+            return
+        command += ["--resume", str(folder)]
+    else:
+        flags = {"config": args.config, "data_path": args.data_path, "output_path": folder, "total_epoch": args.epochs, "seed": seed}
+        flags |= {"device_target": "CPU", "eval_interval": args.epochs, "save_checkpoint_epochs": args.epochs}
+        command += [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+        command += [*network_words(args.backbone, head), *args.words]
+    print(" ".join(command), flush=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{folder}: the training ended with status {os.waitstatus_to_exitcode(status)}")
+    (folder / MEMORY_FILE).write_text(json.dumps(usage.ru_maxrss / 1024), encoding="utf-8")
+
+
+def _evaluation(folder: Path) -> dict[str, Any] | None:
+    return next((record for record in reversed(read_metrics(folder / METRICS_FILE)) if record["kind"] == "eval"), None)
+
+
+def num_parameters(args: argparse.Namespace, head: str) -> int:
+    """Return the number of trainable parameters."""
+    from mindspore.nn.utils import no_init_parameters
+
+    from src.models.builder import assemble_network
+
+    with no_init_parameters():
+        network = assemble_network(load_config(args.config, words=[*network_words(args.backbone, head), *args.words]))
+    return sum(parameter.size for parameter in network.trainable_params())
+
+
+def row(args: argparse.Namespace, head: str, folders: Sequence[Path]) -> str:
+    """Return the line of a head: mIoU of each seed with mean and sample standard deviation, parameters, time and memory."""
+    mious = [evaluation["miou"] for folder in folders if (evaluation := _evaluation(folder))]
+    steps = [record["step_ms"] for folder in folders for record in read_metrics(folder / METRICS_FILE) if record["kind"] == "train"]
+    memory = max(json.loads((folder / MEMORY_FILE).read_text()) for folder in folders)
+    spread = f" +- {statistics.stdev(mious):.3f}" if len(mious) > 1 else ""
+    each = ", ".join(f"{miou:.3f}" for miou in mious)
+    numbers = f"{num_parameters(args, head):,} | {statistics.median(steps):.0f} | {memory:.0f}"
+    return f"| {head} | {statistics.mean(mious):.3f}{spread} | {each} | {numbers} |"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="camvid_w18_small", help="preset or YAML file")
+    parser.add_argument("--backbone", default="hrnet", choices=BACKBONES)
+    parser.add_argument("--data_path", required=True)
+    parser.add_argument("--output_path", required=True, type=Path)
+    parser.add_argument("--heads", default="ocr,base_oc,asp_oc,isa,plain", help=f"of {', '.join(HEADS)}")
+    parser.add_argument("--seeds", default="1", help="one training each")
+    parser.add_argument("--epochs", type=int, default=10, help="of each training; 0 trains nothing")
+    parser.add_argument("words", nargs="*", metavar="key=value", help="overrides of the configuration")
+    args = parser.parse_intermixed_args(argv)
+    heads, seeds = args.heads.split(","), [int(seed) for seed in args.seeds.split(",")]
+    folders = {(head, seed): args.output_path / f"{head}_{seed}" for seed in seeds for head in heads}
+    if args.epochs:
+        args.output_path.mkdir(parents=True, exist_ok=True)
+        for (head, seed), folder in folders.items():
+            train(args, head, seed, folder)
+    print("| head | mIoU | of each seed | parameters | ms/step | memory MiB |\n| --- | --- | --- | --- | --- | --- |")
+    for head in heads:
+        trained = [folder for (name, _), folder in folders.items() if name == head and (folder / MEMORY_FILE).is_file()]
+        if trained:
+            print(row(args, head, trained), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""The data of a run, looked at before anything is compiled: every rank checks its share, and all of them know what the whole holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from src.data.basedataset import BaseDataset
+from src.data.label_check import check_labels
+from src.data.loader import build_dataset
+from src.data.statistics import Statistics, describe, describe_copies
+from src.engine.progress import show_progress
+from src.runtime.distributed import Group
+
+CHECK_HINT = "python -m src.data.check, with the same --config, --data_path and words, decodes every file and shows the classes"
+
+
+@dataclass(frozen=True)
+class CheckedData:
+    """A data set whose labels have all been looked at, and their statistics."""
+
+    dataset: BaseDataset
+    statistics: Statistics
+
+
+def checked_data(config: Any, split: str, group: Group) -> CheckedData:
+    """Return a data set after each rank has looked at its share of the labels; every rank must call it.
+
+    Raises:
+        UserError: naming the labels that cannot be learned from.
+    """
+    dataset = build_dataset(config, split)
+    indices = range(group.rank, len(dataset), group.size)
+    with show_progress(len(indices), f"checking {split} labels", "label", enabled=group.is_main) as bar:
+        share = check_labels(dataset, indices, config.workers, bar.update)
+    table = np.zeros((len(dataset), share.shape[1]), np.int64)
+    table[indices] = share
+    return CheckedData(dataset, Statistics.from_table(group.sum_int64(table)))
+
+
+def data_report(train: CheckedData, val: CheckedData | None) -> list[str]:
+    """Return a few lines on what is trained and validated with, for the log of the main rank."""
+    names = train.dataset.info.class_names
+    if val is None:
+        return [*describe(train.statistics, None, names), CHECK_HINT]
+    return [*describe(train.statistics, val.statistics, names), *describe_copies(train.dataset, val.dataset), CHECK_HINT]
