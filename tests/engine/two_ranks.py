@@ -17,7 +17,7 @@ INDEPENDENT = (
     "lr=0.002",
 )
 NUM_STEPS = 10
-# The networks that take ten steps: the project's uncompiled, and one of one layer with the reduction over ranks compiled, as devices have it.
+# The networks that take ten steps: the project's uncompiled, and one of one layer with the reduction over ranks compiled, as for devices.
 NETWORKS = {"ocr": INDEPENDENT, "one layer": (*INDEPENDENT, "model.name=seg_hrnet", "loss.balance_weights=[1.0]")}
 
 
