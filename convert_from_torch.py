@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     network.add_argument("--config", metavar="NAME|FILE", help=help_text)
     network.add_argument("--num_classes", type=int, metavar="K", help="classes; where the file has others, classifiers are made anew")
     way_back = parser.add_argument_group("way back")
-    help_text = "read --mindspore_path and write --torch_path (.pth, .pt, .safetensors) with --source official or mmseg"
+    help_text = "read an HRNet in --mindspore_path and write --torch_path (.pth, .pt, .safetensors) with --source official or mmseg"
     way_back.add_argument("--reverse", action="store_true", help=help_text)
     return parser
 

@@ -75,7 +75,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     size_help = "pixels; default: eval.image_size, else what the pictures have, else Cityscapes 1024 2048, CamVid 360 480"
     group.add_argument("--image_size", type=int, nargs=2, default=None, metavar=("H", "W"), help=size_help)
     group.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once (default: 1)")
-    group.add_argument("--outputs", choices=("logits", "labels"), default="logits", help="logits at stride 4, or labels at H x W")
+    group.add_argument(
+        "--outputs", choices=("logits", "labels"), default="logits", help="logits as the network gives them, or labels at H x W"
+    )
     input_help = "normalised by the caller, or bytes that the graph normalises (default: float32)"
     group.add_argument("--input", choices=("float32", "uint8"), default="float32", help=input_help)
     return parser.parse_args(argv)

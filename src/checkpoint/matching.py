@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from src.checkpoint.sources import ALWAYS_DROPPED
+from src.checkpoint.sources.source import ALWAYS_DROPPED
 from src.config.errors import UserError
 from src.models.builder import is_backbone
 from src.models.dropout import is_training_state

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from src.checkpoint.sources import SOURCES, Source
+from src.checkpoint.sources import SOURCES
+from src.checkpoint.sources.source import Source
 from src.config.errors import UserError
 
 # Parameters of a batch norm, which a layer is where there is a running mean; MindSpore's own names pass as they are.
@@ -58,13 +59,11 @@ def recognise(names: Iterable[str], wanted: str, where: str) -> Source:
     names = list(names)
     fitting = [source for source in SOURCES if _fits(source, names)]
     if not fitting:
-        raise UserError(f"{where}: its names, such as {names[0]}, are no known HRNet's; HRNet networks alone can be converted so far")
+        head = next((name for name in names if not name.startswith("backbone.")), names[0])
+        raise UserError(f"{where}: its names, such as {head}, are those of no HRNet or ResNet that can be converted (docs/WEIGHTS.md)")
     row = next((source for source in fitting if wanted in ("auto", source.name)), None)
     if row is None:
         raise UserError(f"{where}: --source {wanted} does not fit, its names, such as {names[0]}, are those of {fitting[0].name}")
-    if not row.is_supported:
-        odd = next(name for name in names if re.match(row.signature[0], name))
-        raise UserError(f"{where}: it holds a ResNet (such as {odd}); HRNet networks alone can be converted so far")
     return row
 
 
@@ -75,8 +74,35 @@ def _fits(source: Source, names: list[str]) -> bool:
     return all(begins(pattern) for pattern in source.signature) and not any(begins(pattern) for pattern in source.absent)
 
 
+def merge_copies(arrays: Mapping[str, np.ndarray], source: Source, where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the arrays with layers that two parts of the network share under one name, and the names that were left out for it.
+
+    Args:
+        arrays: by the source's names, without wrappers' prefixes.
+        source: the row that they belong to.
+        where: the flag and the file, for the message.
+
+    Raises:
+        UserError: if the two copies of a layer differ: then they are no copies, and the file is another network's.
+    """
+    if source.copies is None:
+        return dict(arrays), []
+    merged, left_out = dict(arrays), []
+    for name in [name for name in arrays if source.copies[0] in name]:
+        copy, original = merged.pop(name), name.replace(*source.copies)
+        if original not in arrays:
+            merged[original] = copy
+        elif np.array_equal(copy, arrays[original], equal_nan=copy.dtype.kind == "f"):
+            left_out.append(name)
+        else:
+            raise UserError(
+                f"{where}: {name} and {original} differ, while {source.name}'s networks share the layer: it is another network's"
+            )
+    return merged, left_out
+
+
 def translate(arrays: Mapping[str, np.ndarray], source: Source) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the arrays under official names, and the names of those that are dropped on purpose.
+    """Return the arrays under this project's names, and the names of those that are dropped on purpose.
 
     Args:
         arrays: by the source's names, without wrappers' prefixes.
@@ -91,7 +117,7 @@ def translate(arrays: Mapping[str, np.ndarray], source: Source) -> tuple[dict[st
         layer, _, leaf = name.rpartition(".")
         if any(f"{layer}.{mean}" in arrays for mean in _RUNNING_MEANS):
             leaf = _NORM_NAMES.get(leaf, leaf)
-        official[f"{official_layer(layer, source)}.{leaf}" if layer else name] = array
+        official[f"{layer_here(layer, source)}.{leaf}" if layer else name] = array
     return official, dropped
 
 
@@ -99,7 +125,7 @@ def apply_gamma_shift(arrays: Mapping[str, np.ndarray], source: Source) -> dict[
     """Return the arrays with the batch norms' factors that are in effect: |gamma| + shift, where the source has a shift.
 
     Args:
-        arrays: by official names, float32.
+        arrays: by this project's names, float32.
         source: the row that they belong to.
 
     Source: Rota Bulo et al., arXiv 1712.02616 (In-Place Activated BatchNorm), whose factor must not be 0.
@@ -110,10 +136,10 @@ def apply_gamma_shift(arrays: Mapping[str, np.ndarray], source: Source) -> dict[
     return {name: np.abs(array) + shift if name.endswith(".gamma") else array for name, array in arrays.items()}
 
 
-def official_layer(layer: str, source: Source) -> str:
-    """Return the official name of a layer; one that the source's table does not know keeps its own."""
-    if layer in source.heads:
-        return source.heads[layer]
+def layer_here(layer: str, source: Source) -> str:
+    """Return a layer's name in this project; one that the source's table does not know keeps its own."""
+    if layer in source.layers:
+        return source.layers[layer]
     if not layer.startswith(source.prefix):
         return layer
     bare = layer.removeprefix(source.prefix)
@@ -129,7 +155,7 @@ def official_layer(layer: str, source: Source) -> str:
 
 def foreign_name(name: str, source: Source) -> str:
     """Return a parameter's name in a source whose backbone has the official names: the way back of `translate`."""
-    layers = {here: there for there, here in source.heads.items()}
+    layers = {here: there for there, here in source.layers.items()}
     leaves = {here: there for there, here in reversed(_NORM_NAMES.items())}  # torch's names come first in the table
     layer, _, leaf = name.rpartition(".")
     return f"{layers.get(layer, source.prefix + layer)}.{leaves.get(leaf, leaf)}"

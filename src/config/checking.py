@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from src.config.errors import UserError
-from src.config.networks import num_outputs
+from src.config.networks import num_outputs, parts_of, smallest_side
 from src.config.schema import SCHEMA, Key, flatten, last_epoch
 
 
@@ -103,6 +103,7 @@ def check_combinations(config: Any) -> None:
     for head in ("ocr", "oc"):
         if config.model[head].dropout >= 1:
             raise UserError(f"model.{head}.dropout must be below 1; got {config.model[head].dropout}")
+    _check_network(config)
     _check_optimizer(config)
     low, high = config.train.scale_range
     if low > high:
@@ -133,6 +134,27 @@ def _check_loss(config: Any) -> None:
     sides = [side // config.train.downsample_rate for side in config.train.image_size]
     if "rmi" in terms and min(sides) < 7:
         raise UserError(f"loss.terms rmi needs labels of 7 pixels or more each way; train.image_size and downsample_rate give {sides}")
+
+
+def _check_network(config: Any) -> None:
+    model = config.model
+    backbone, head = parts_of(model.name)
+    if backbone == "resnet":
+        if len(model.resnet.stem_channels) not in (1, 3):
+            raise UserError(f"model.resnet.stem_channels needs one value (7x7) or three (3x3 each); got {list(model.resnet.stem_channels)}")
+        if model.stride2_padding != "symmetric":
+            raise UserError(f"model.stride2_padding {model.stride2_padding} is known for HRNet alone; {model.name} needs symmetric")
+    widths = {"mid_channels": 4 if model.oc.separate_query else 2, "key_channels": 2}
+    for key, factor in widths.items() if head == "asp_oc" else ():
+        if model.oc[key] % factor:
+            raise UserError(f"model.oc.{key} must be a multiple of {factor} for {model.name}, whose branches share it; got {model.oc[key]}")
+    side = smallest_side(model)
+    sizes = {"train.image_size": config.train.image_size, "eval.image_size": config.eval.image_size}
+    for key, size in {**sizes, "eval.window": config.eval.window}.items():
+        if head == "pyramid_oc" and size is not None and min(size) < side:
+            raise UserError(
+                f"{key} {list(size)} is too small for the cells of model.oc.grids {list(model.oc.grids)}: {side} pixels each way"
+            )
 
 
 def _check_optimizer(config: Any) -> None:

@@ -1,7 +1,11 @@
-"""Names of networks: a backbone and a head."""
+"""Names of networks, a backbone and a head, and what follows from them."""
+
+from typing import Any
 
 HEADS = ("ocr", "plain", "base_oc", "pyramid_oc", "asp_oc", "isa")
 BACKBONES = ("hrnet", "resnet")
+STRIDES = {"hrnet": 4, "resnet": 8}  # of features and logits, pixels
+_LOWEST_STRIDE = 32  # of HRNet's fourth branch
 
 
 def network_name(backbone: str, head: str) -> str:
@@ -21,3 +25,15 @@ def parts_of(name: str) -> tuple[str, str]:
 def num_outputs(name: str) -> int:
     """Return how many logits a network gives: HRNet's plain head has no auxiliary one."""
     return 1 if parts_of(name) == ("hrnet", "plain") else 2
+
+
+def smallest_side(model: Any) -> int:
+    """Return the smallest height and width of a picture, pixels: the lowest resolution has a position, each cell of a grid as well.
+
+    Args:
+        model: `model` of the configuration.
+    """
+    backbone, head = parts_of(model.name)
+    if head != "pyramid_oc":
+        return _LOWEST_STRIDE
+    return max(_LOWEST_STRIDE, (max(model.oc.grids) - 1) * STRIDES[backbone] + 1)

@@ -21,7 +21,7 @@ class Key:
         maximum: largest allowed value, likewise.
         length: required number of elements of a list; 0 allows any.
         optional: None is allowed.
-        of_weights: trained weights mean something else under another value, and no shape tells; taken from the file beside them.
+        of_weights: trained weights mean something else under another value, or do not fit; taken from the file beside them.
     """
 
     default: Any
@@ -213,7 +213,7 @@ SCHEMA: dict[str, Any] = {
         "head_bias": Key(
             True,
             bool,
-            "biases in front of the batch norms of aux_head, conv3x3_ocr and last_layer (mmseg, model zoo: none)",
+            "biases in front of the batch norms of aux_head, conv3x3_ocr, context and last_layer (mmseg, model zoo: none)",
             of_weights=True,
         ),
         "extra": {
@@ -222,13 +222,26 @@ SCHEMA: dict[str, Any] = {
         },
         "resnet": {
             "blocks": Key(
-                [3, 4, 23, 3], [int], "residual blocks of each stage: 3, 4, 23, 3 is ResNet-101; 3, 4, 6, 3 ResNet-50", minimum=1, length=4
+                [3, 4, 23, 3],
+                [int],
+                "residual blocks of each stage: 3, 4, 23, 3 is ResNet-101; 3, 4, 6, 3 ResNet-50",
+                minimum=1,
+                length=4,
+                of_weights=True,
             ),
             "channels": Key(
-                64, int, "channels of the first stage before the bottleneck's expansion by 4; doubles from stage to stage", minimum=1
+                64,
+                int,
+                "channels of the first stage before the bottleneck's expansion by 4; doubles from stage to stage",
+                minimum=1,
+                of_weights=True,
             ),
             "stem_channels": Key(
-                [64, 64, 128], [int], "channels of the stem's convolutions: three of 3x3 (deep stem), or one of 7x7", minimum=1
+                [64, 64, 128],
+                [int],
+                "channels of the stem's convolutions: three of 3x3 (deep stem), or one of 7x7",
+                minimum=1,
+                of_weights=True,
             ),
             "ceil_pool": Key(
                 True, bool, "max pooling behind the stem rounds up (OCNet, openseg; ImageNet classifiers, mmseg: down)", of_weights=True
@@ -244,6 +257,18 @@ SCHEMA: dict[str, Any] = {
         "oc": {
             "mid_channels": Key(512, int, "channels of the features in front of and behind the attention", minimum=4),
             "key_channels": Key(256, int, "channels of query and key", minimum=2),
+            "entry_activation": Key(
+                True,
+                bool,
+                "activations behind the batch norms in front of the module and in the auxiliary head (OCNet's pyramid_oc: none)",
+                of_weights=True,
+            ),
+            "separate_query": Key(
+                False,
+                bool,
+                "query and key have transforms of their own, of two convolutions each (openseg), not one in common (OCNet)",
+                of_weights=True,
+            ),
             "dropout": Key(0.05, float, "chance that a channel is dropped behind the attention and in the auxiliary head", minimum=0),
             "grids": Key(
                 [1, 2, 3, 6], [int], "pyramid_oc: cells each way of the grids within which pixels attend", minimum=1, of_weights=True
@@ -267,7 +292,13 @@ SCHEMA: dict[str, Any] = {
             "key_channels": Key(256, int, "channels of query, key and value", minimum=1),
             "dropout": Key(0.05, float, "chance that a channel is dropped after the OCR fusion", minimum=0),
             "scale": Key(1, int, "pooling of the query map before the attention; 1 does not pool", minimum=1, of_weights=True),
-            "aux_kernel": Key(1, int, "kernel of the auxiliary head's first convolution (openseg: 3)", choices=(1, 3), of_weights=True),
+            "aux_kernel": Key(
+                1,
+                int,
+                "HRNet: kernel of the auxiliary head's first convolution (openseg: 3); that of ResNet has 3",
+                choices=(1, 3),
+                of_weights=True,
+            ),
             "transform_bias": Key(
                 False, bool, "biases in front of the batch norms of the object context block (openseg, PaddleSeg)", of_weights=True
             ),

@@ -56,7 +56,8 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
     with _workspace(options.target) as folder:
         model = folder / options.target.name
         _write(graph, spec, model, options.file_format)
-        manifest = _manifest(model, spec, config, checkpoint, options)
+        logits_hw = network.backbone.feature_hw(spec.shape[2:])
+        manifest = _manifest(model, spec, _output_spec(spec, logits_hw, config, options.outputs), config, checkpoint, options)
         manifest.write(model)
         if options.file_format == "MINDIR":
             lowered = _lowered(model)
@@ -113,7 +114,7 @@ def _write(graph: ModelGraph, spec: InputSpec, model: Path, file_format: str) ->
         logging.disable(logging.NOTSET)
 
 
-def _manifest(model: Path, spec: InputSpec, config: Any, checkpoint: Path, options: ExportOptions) -> Manifest:
+def _manifest(model: Path, spec: InputSpec, output: OutputSpec, config: Any, checkpoint: Path, options: ExportOptions) -> Manifest:
     names, palette = class_names_and_palette(config)
     content = OmegaConf.to_container(config)
     assert isinstance(content, dict)
@@ -122,7 +123,7 @@ def _manifest(model: Path, spec: InputSpec, config: Any, checkpoint: Path, optio
         sha256=file_sha256(model),
         kind="native" if options.file_format == "MINDIR" else "air",
         input=spec,
-        output=_output_spec(spec, config, options.outputs),
+        output=output,
         class_names=names,
         palette=palette,
         ignore_label=config.dataset.ignore_label,
@@ -132,12 +133,12 @@ def _manifest(model: Path, spec: InputSpec, config: Any, checkpoint: Path, optio
     )
 
 
-def _output_spec(spec: InputSpec, config: Any, outputs: str) -> OutputSpec:
+def _output_spec(spec: InputSpec, logits_hw: tuple[int, int], config: Any, outputs: str) -> OutputSpec:
     batch, _, height, width = spec.shape
     model = config.model
     logits = OutputSpec(
         "logits",
-        (batch, config.dataset.num_classes, -(-height // 4), -(-width // 4)),
+        (batch, config.dataset.num_classes, *logits_hw),
         "float32",
         model.align_corners,
         model.half_pixel_centers and not model.align_corners,

@@ -64,14 +64,13 @@ def value_of(attribute: AttributeProto) -> Any:
 
 
 def attribute_of(name: str, value: Any) -> AttributeProto:
-    """Return the attribute of a name with a bool, int, float, str, or a sequence of ints or strings.
+    """Return the attribute of a name with a bool, int, float, str, or a sequence of ints, strings or such sequences.
 
     Raises:
         ValueError: if it is something else.
     """
     if isinstance(value, tuple | list):
-        items = [AttributeProto(type="STRING", strings=[item.encode()]) if isinstance(item, str) else _integer(item) for item in value]
-        return AttributeProto(name=name, type="LIST", values=items)
+        return AttributeProto(name=name, type="LIST", values=[_element(item) for item in value])
     if isinstance(value, bool):
         return AttributeProto(name=name, type="BOOL", i=int(value))
     if isinstance(value, int):
@@ -83,7 +82,11 @@ def attribute_of(name: str, value: Any) -> AttributeProto:
     raise ValueError(f"{name} is {value!r}")
 
 
-def _integer(value: int) -> AttributeProto:
+def _element(value: Any) -> AttributeProto:
+    if isinstance(value, tuple | list):
+        return AttributeProto(type="LIST", values=[_element(item) for item in value])
+    if isinstance(value, str):
+        return AttributeProto(type="STRING", strings=[value.encode()])
     return AttributeProto(type="INT64", ints=[value])
 
 

@@ -68,6 +68,7 @@ def _resize(size_hw: Sequence[int], method: int, transform: int) -> dict[str, An
 
 
 _RESIZING = ("size", "align_corners", "half_pixel_centers")
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 OPERATORS: dict[str, Operator] = {
     "Add": Operator("Add", ("x", "y")),
     "Argmax": Operator("Argmax", ("x",), ("axis", "output_type")),
@@ -88,11 +89,14 @@ OPERATORS: dict[str, Operator] = {
     "MaxPool": Operator("MaxPool", ("x",)),
     "Maximum": Operator("Maximum", ("x", "y")),
     "Mul": Operator("Mul", ("x", "y")),
+    "Pad": Operator("Pad", ("x",)),
     "ReLU": Operator("ReLU", ("x",)),
     "Reshape": Operator("Reshape", ("x", "shape")),
     "ResizeBilinearV2": Operator("Resize", ("x",), _RESIZING, _bilinear),
     "ResizeNearestNeighborV2": Operator("Resize", ("x",), _RESIZING, _nearest),
     "Softmax": Operator("Softmax", ("x",), ("axis",)),
+    "StridedSlice": Operator("StridedSlice", ("x", "begin", "end", "strides"), _MASKS),
     "SumExt": Operator("ReduceSum", ("x", "axis"), ("keep_dims", "dtype"), _sum_attributes),
+    "Transpose": Operator("Transpose", ("x", "perm")),
     "TupleGetItem": Operator("TupleGetItem", ("x", "index")),
 }

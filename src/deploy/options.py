@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
+from src.config.networks import smallest_side
 from src.data.loader import build_dataset
 from src.data.registry import dataset_info
 from src.deploy.manifest import InputSpec
@@ -24,7 +25,7 @@ class ExportOptions:
         file_format: "MINDIR" or "AIR".
         size_hw: height and width of the graph's input, pixels; None: what eval.py shows the network, as far as it can be known.
         batch: pictures at once.
-        outputs: "logits" at stride 4, or "labels" at the input's size.
+        outputs: "logits" at stride 4 (HRNet) or 8 (ResNet), or "labels" at the input's size.
         input_dtype: "float32", normalised by the caller, or "uint8", normalised in the graph.
 
     Raises:
@@ -48,9 +49,12 @@ class ExportOptions:
         """Return what the graph takes.
 
         Raises:
-            UserError: if the configuration's size is too small.
+            UserError: if the size is too small for the network.
         """
         size_hw = self.size_hw or _usual_size(config)
+        side = smallest_side(config.model)
+        if min(size_hw) < side:
+            raise UserError(f"--image_size {size_hw[0]} {size_hw[1]}: {config.model.name} needs {side} pixels or more each way")
         data = config.dataset
         return InputSpec((self.batch, 3, *size_hw), self.input_dtype, data.color_order, tuple(data.mean), tuple(data.std))
 

@@ -1,1 +1,1 @@
-"""HRNetV2 segmentation networks with and without the OCR head."""
+"""Segmentation networks: HRNetV2 or a dilated ResNet with one of six heads."""

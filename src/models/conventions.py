@@ -16,7 +16,7 @@ class Conventions:
         half_pixel_centers: without align_corners, it scales pixel centres; otherwise upper left corners.
         fuse_resize: how a lower resolution joins a higher one in a stage: "bilinear", "stepwise" or "nearest", see `fuse_resize`.
         stride2_padding: zeros around the input of 3x3 stride-2 convolutions: "symmetric" or "same", see `halving_conv`.
-        head_bias: biases in front of the batch norms of aux_head, conv3x3_ocr and last_layer.
+        head_bias: biases in front of the batch norms of aux_head, conv3x3_ocr, context and last_layer.
         transform_bias: the same for the object context block and the fusion behind it.
         negative_slope: slope of the heads' ReLUs below 0.
 

@@ -67,6 +67,11 @@ class ChannelDropout(nn.Cell):
         return (kept * self.scale).reshape((batch, channels, 1, 1))
 
 
+def channel_dropout(rate: float, seed: int) -> nn.Cell:
+    """Return a `ChannelDropout`, or the identity where its rate is 0."""
+    return ChannelDropout(rate, seed) if rate > 0 else nn.Identity()
+
+
 def permute(x: Tensor) -> Tensor:
     """Return a fixed pseudo-random permutation of 0..PRIME - 1, by rounds of x -> (x + constant)^5 modulo PRIME.
 

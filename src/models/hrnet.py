@@ -209,6 +209,11 @@ class HRNetV2(nn.Cell):
         features = ops.concat(joined, 1)
         return features, features
 
+    def feature_hw(self, size_hw: Sequence[int]) -> tuple[int, int]:
+        """Return height and width of the features of a picture of a height and width."""
+        height, width = (-(-side // 4) for side in size_hw)
+        return height, width
+
 
 def _stage(channels: Sequence[int], stage: Any, conventions: Conventions) -> nn.SequentialCell:
     # A transition already gives each branch its width, so every module of a stage takes what it returns.

@@ -8,9 +8,10 @@ BN_MOMENTUM = 0.9  # of the old statistics; torch's 0.1
 BN_EPS = 1e-5
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool = False) -> nn.Conv2d:
-    """Return a convolution that keeps height and width: padded by kernel // 2 on every side."""
-    return nn.Conv2d(in_channels, out_channels, kernel, pad_mode="pad", padding=kernel // 2, has_bias=bias)
+def conv(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
+    """Return a convolution that is padded with zeros so that, with stride 1, height and width stay."""
+    padding = dilation * (kernel // 2)
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, pad_mode="pad", padding=padding, dilation=dilation, has_bias=bias)
 
 
 def halving_conv(conventions: Conventions, in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -37,26 +38,6 @@ def conv_bn_relu(norm: type[nn.Cell], convolution: nn.Conv2d) -> nn.SequentialCe
 def head_activation(conventions: Conventions) -> nn.Cell:
     """Return the activation of the heads: a plain ReLU where its slope is 0, which keeps exported graphs simple."""
     return nn.LeakyReLU(conventions.negative_slope) if conventions.negative_slope > 0 else nn.ReLU()
-
-
-def classifier(conventions: Conventions, channels: int, num_classes: int, *, kernel: int = 1, last_kernel: int = 1) -> nn.SequentialCell:
-    """Return convolution, batch norm, activation and the convolution to the classes, parameter names `0.*`, `1.*` and `3.*`.
-
-    Args:
-        conventions: bias of the first convolution, class of the batch norm, activation.
-        channels: channels of the input and of the first convolution.
-        num_classes: channels of the logits.
-        kernel: side of the first convolution.
-        last_kernel: side of the last one.
-    """
-    return nn.SequentialCell(
-        [
-            conv(channels, channels, kernel, bias=conventions.head_bias),
-            batch_norm(conventions.norm, channels),
-            head_activation(conventions),
-            conv(channels, num_classes, last_kernel, bias=True),
-        ]
-    )
 
 
 class BasicBlock(nn.Cell):
@@ -101,29 +82,31 @@ class Bottleneck(nn.Cell):
         in_channels: channels of the input.
         channels: channels of the 3x3 convolution.
         norm: class of the batch norm.
+        stride: of the 3x3 convolution and of the shortcut.
+        dilation: of the 3x3 convolution.
 
     Inputs:
         x: (B, in_channels, H, W) float.
 
     Outputs:
-        (B, 4 * channels, H, W).
+        (B, 4 * channels, ceil(H / stride), ceil(W / stride)).
 
-    Source: He et al., arXiv 1512.03385, figure 5 right.
+    Source: He et al., arXiv 1512.03385, figure 5 right, with the stride on the 3x3 convolution as in torchvision.
     """
 
     expansion = 4
 
-    def __init__(self, in_channels: int, channels: int, norm: type[nn.Cell]) -> None:
+    def __init__(self, in_channels: int, channels: int, norm: type[nn.Cell], *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
         out_channels = channels * self.expansion
         self.conv1 = conv(in_channels, channels, 1)
         self.bn1 = batch_norm(norm, channels)
-        self.conv2 = conv(channels, channels, 3)
+        self.conv2 = conv(channels, channels, 3, stride=stride, dilation=dilation)
         self.bn2 = batch_norm(norm, channels)
         self.conv3 = conv(channels, out_channels, 1)
         self.bn3 = batch_norm(norm, out_channels)
         self.relu = nn.ReLU()
-        self.downsample = _shortcut(norm, in_channels, out_channels)
+        self.downsample = _shortcut(norm, in_channels, out_channels, stride)
 
     def construct(self, x: Tensor) -> Tensor:
         """Return the block's output."""
@@ -133,10 +116,10 @@ class Bottleneck(nn.Cell):
         return self.relu(y + self.downsample(x))
 
 
-def _shortcut(norm: type[nn.Cell], in_channels: int, out_channels: int) -> nn.Cell:
-    if in_channels == out_channels:
+def _shortcut(norm: type[nn.Cell], in_channels: int, out_channels: int, stride: int = 1) -> nn.Cell:
+    if in_channels == out_channels and stride == 1:
         return nn.Identity()
-    return nn.SequentialCell([conv(in_channels, out_channels, 1), batch_norm(norm, out_channels)])
+    return nn.SequentialCell([conv(in_channels, out_channels, 1, stride=stride), batch_norm(norm, out_channels)])
 
 
 BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"BASIC": BasicBlock, "BOTTLENECK": Bottleneck}

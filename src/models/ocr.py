@@ -7,7 +7,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.models.conventions import Conventions
-from src.models.dropout import ChannelDropout
+from src.models.dropout import channel_dropout
 from src.models.layers import batch_norm, conv, head_activation
 from src.models.resizing import Resize
 
@@ -161,9 +161,8 @@ class SpatialOCR(nn.Cell):
     ) -> None:
         super().__init__()
         self.object_context_block = ObjectAttentionBlock(channels, key_channels, scale, conventions)
-        drop = ChannelDropout(dropout, dropout_seed) if dropout > 0 else nn.Identity()
         fuse = conv(2 * channels, channels, 1, bias=conventions.transform_bias)
-        self.conv_bn_dropout = nn.SequentialCell([fuse, _bn_activation(conventions, channels), drop])
+        self.conv_bn_dropout = nn.SequentialCell([fuse, _bn_activation(conventions, channels), channel_dropout(dropout, dropout_seed)])
 
     def construct(self, features: Tensor, regions: Tensor) -> Tensor:
         """Return the augmented features."""

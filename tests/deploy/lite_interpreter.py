@@ -22,7 +22,7 @@ def load(path: Path) -> ModelProto:
 def value(attribute: AttributeProto) -> Any:
     kind = AttributeProto.AttributeType.Name(attribute.type)
     if kind == "LIST":
-        return [item.strings[0].decode() if item.strings else item.ints[0] for item in attribute.values]
+        return [value(item) if item.values else item.strings[0].decode() if item.strings else item.ints[0] for item in attribute.values]
     if kind == "TENSORS":
         return tensor(attribute.tensors[0])
     return {"INT64": attribute.i, "BOOL": bool(attribute.i), "FLOAT": attribute.f, "STRING": attribute.s.decode()}[kind]
@@ -53,15 +53,30 @@ def compute(model: ModelProto, image: np.ndarray) -> np.ndarray:
 
 
 def convolution(settings: dict[str, Any], x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    assert settings["format"] == "NCHW" and settings["group"] == 1 and settings["dilation"] == [1, 1, 1, 1]
-    stride = settings["stride"][2]
+    assert settings["format"] == "NCHW" and settings["group"] == 1
+    stride, dilation = settings["stride"][2], settings["dilation"][2]
     if settings["pad_mode"] == "same":  # the odd row of zeros behind
         pads = [max(0, (-(-side // stride) - 1) * stride + weight.shape[2] - side) for side in x.shape[2:]]
         x = F.pad(x, (pads[1] // 2, pads[1] - pads[1] // 2, pads[0] // 2, pads[0] - pads[0] // 2))
     else:
         top, bottom, left, right = settings["pad_list"]
         x = F.pad(x, (left, right, top, bottom))
-    return F.conv2d(x, weight, stride=stride)
+    return F.conv2d(x, weight, stride=stride, dilation=dilation)
+
+
+def pad(settings: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+    return F.pad(x, [side for pair in reversed(settings["paddings"]) for side in pair])
+
+
+def strided_slice(settings: dict[str, Any], x: torch.Tensor, begin: list[int], end: list[int], strides: list[int]) -> torch.Tensor:
+    assert not any(settings[f"{name}_mask"] for name in ("ellipsis", "new_axis", "shrink_axis")) and set(strides) == {1}
+    for axis, (first, last) in enumerate(zip(begin, end, strict=True)):
+        # Lite has no slices beyond the end.
+        last = x.shape[axis] if settings["end_mask"] >> axis & 1 else last
+        first = 0 if settings["begin_mask"] >> axis & 1 else first
+        assert 0 <= first < last <= x.shape[axis]
+        x = x.narrow(axis, first, last - first)
+    return x
 
 
 def resize(settings: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
@@ -108,10 +123,13 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Maximum": lambda settings, x, y: torch.maximum(x, y),
     "MaxPool": lambda settings, x: F.max_pool2d(x, settings["kernel_size"][2:], settings["strides"][2:]),
     "Mul": lambda settings, x, y: x * y,
+    "Pad": pad,
     "ReLU": lambda settings, x: F.relu(x),
     "ReduceSum": lambda settings, x, axes: x.sum(axes, keepdim=settings["keep_dims"]),
     "Reshape": lambda settings, x, shape: x.reshape(shape),
     "Resize": resize,
     "Softmax": lambda settings, x: x.softmax(settings["axis"][0]),
+    "StridedSlice": strided_slice,
+    "Transpose": lambda settings, x, order: x.permute(order),
     "TupleGetItem": lambda settings, parts, index: parts[index],
 }

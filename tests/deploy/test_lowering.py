@@ -2,8 +2,9 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mindspore import Tensor, nn, ops
 
 from src.config.errors import UserError
 from src.deploy import lower
+from src.deploy.lite_runner import run_in_cpp
 from src.deploy.lowering import lower_file, lower_model
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, file_sha256, read_manifest
 from src.deploy.mindir import read_mindir
@@ -22,9 +24,11 @@ from src.deploy.operators import OPERATORS
 from src.models.builder import assemble_network
 from src.runtime.entry import run
 from tests.deploy import lite_interpreter
+from tests.family import random_family
 from tests.random_weights import randomize
 from tests.tiny import tiny_config
 
+PROJECT = Path(__file__).resolve().parents[2]
 SIZE_HW = (38, 54)  # odd halves
 
 # Together they use every operator of the table.
@@ -46,10 +50,13 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
         "model.extra.FINAL_CONV_KERNEL=3",
     ),
 }
+FAMILY = "every head on ResNet"
 
 
 def graph_of(name: str) -> tuple[ModelGraph, np.ndarray]:
     """Return the network of a convention and an input; to labels it is one of bytes."""
+    if name == FAMILY:
+        return ModelGraph(random_family()), np.random.default_rng(3).normal(size=(1, 3, 65, 49)).astype(np.float32)
     config: Any = tiny_config(None, *CONVENTIONS[name])
     network = assemble_network(config)
     randomize(network, seed=2)
@@ -82,7 +89,7 @@ class Exported:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
     files, before = {}, ms.get_context("mode")
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    for name in CONVENTIONS:
+    for name in (*CONVENTIONS, FAMILY):
         graph, image = graph_of(name)
         native = export(graph, tmp_path_factory.mktemp("native") / "m.mindir", image)
         files[name] = Exported(native, image, graph(Tensor(image)).asnumpy())
@@ -90,7 +97,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
     return files
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", [*CONVENTIONS, FAMILY])
 def test_the_lowered_graph_computes_what_the_network_does(name: str, exported: dict[str, Exported], tmp_path: Path) -> None:
     image, expected = exported[name].image, exported[name].expected
     lower_file(exported[name].native, tmp_path / "low.mindir")
@@ -104,6 +111,30 @@ def test_the_lowered_graph_computes_what_the_network_does(name: str, exported: d
         assert np.abs(expected - given).max() <= 1e-5 * np.abs(expected).max()
     written = {op for op, _ in lite_interpreter.attributes(lowered).values()}
     assert not written & {"BatchNorm", "Load", "Depend", "UpdateState", "TupleGetItem"}, "folded or left out"
+
+
+def test_every_head_computes_the_same_in_cpp(exported: dict[str, Exported], tmp_path: Path) -> None:
+    image, expected = exported[FAMILY].image, exported[FAMILY].expected
+    manifest = Manifest(
+        model_file="low.mindir",
+        sha256="",
+        kind="lite2",
+        input=InputSpec(image.shape, "float32", "RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        output=OutputSpec("logits", expected.shape, "float32", True, False),
+        class_names=tuple(f"class {index}" for index in range(expected.shape[1])),
+        palette=tuple((index, index, index) for index in range(expected.shape[1])),
+        ignore_label=255,
+        versions={},
+        checkpoint={"file": "", "sha256": ""},
+        config={},
+    )
+    model = tmp_path / "low.mindir"
+    lower_file(exported[FAMILY].native, model)
+    replace(manifest, sha256=file_sha256(model)).write(model)
+    fetch = subprocess.run(["bash", str(PROJECT / "scripts/fetch_mindspore_lite.sh")], capture_output=True, text=True, check=True)
+    given = run_in_cpp(Path(fetch.stdout.strip()), model, manifest, image)
+    assert given is not None, "the runner cannot be built"
+    assert np.abs(expected - given).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_the_table_has_just_the_operators_of_the_networks(exported: dict[str, Exported]) -> None:

@@ -92,9 +92,9 @@ class Case:
     predictor: Predictor
 
     @classmethod
-    def of(cls, weights: Path) -> "Case":
-        """Convert weights, beside which the reference's answers lie."""
-        network, config = load(convert(weights, weights.parent), *PLAIN)
+    def of(cls, weights: Path, *words: str) -> "Case":
+        """Convert weights, beside which the reference's answers lie; `words` are of the configuration."""
+        network, config = load(convert(weights, weights.parent), *PLAIN, *words)
         return cls(weights.parent, Predictor.from_config(network, config))
 
     def agreement(self, picture: Path) -> Agreement:

@@ -14,7 +14,13 @@ FRAME, CAMVID = DATA / "cityscapes_demo.png", DATA / "camvid" / "val" / "0016E5_
 NAMES = ("frame", "camvid", "odd_481x321", "odd_389x517")  # width x height; a frame is 2048x1024, a CamVid picture 480x360
 SMALL = NAMES[1:]
 WHOLE = {"frame": FRAME, "camvid": CAMVID}
-CROPS = {"odd_481x321": (330, 700, 651, 1181), "odd_389x517": (400, 900, 917, 1289), "even_480x352": (300, 400, 652, 880)}
+CROPS = {
+    "odd_481x321": (330, 700, 651, 1181),
+    "odd_389x517": (400, 900, 917, 1289),
+    "even_480x352": (300, 400, 652, 880),
+    "odd_193x129": (430, 1100, 559, 1293),
+    "even_176x112": (420, 1000, 532, 1176),
+}
 
 
 def write_pictures(folder: Path) -> dict[str, Path]:

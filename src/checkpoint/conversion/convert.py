@@ -17,14 +17,15 @@ from src.checkpoint.conversion.foreign import read_foreign
 from src.checkpoint.conversion.side_file import resolve_config, side_text, side_values
 from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.matching import LoadReport, Shape, check_enough, check_shapes, match
-from src.checkpoint.naming import apply_gamma_shift, recognise, translate, unwrap_names
-from src.checkpoint.sources import Source
+from src.checkpoint.naming import apply_gamma_shift, merge_copies, recognise, translate, unwrap_names
+from src.checkpoint.sources.source import Source
 from src.checkpoint.weights import network_weights, write_checkpoint
 from src.config import UserError
 from src.config.loading import config_beside
 from src.models.builder import assemble_network, build_network, is_backbone
 
 _SEED = 1  # of new classifier layers
+_AUX_HEAD = "aux_head."
 
 
 @dataclass
@@ -83,25 +84,41 @@ def convert(source: Path, target: Path, wanted: str, config: str | None, num_cla
     file = read_foreign(source)
     found = unwrap_names(file.arrays, where)
     row = recognise(found, wanted, where)
+    found, copies = merge_copies(found, row, where)
     arrays, dropped = translate(found, row)
     structure = Structure(arrays, where)
     resolved = resolve_config(structure, row, config, num_classes, where)
     may_differ = config is not None or num_classes is not None
-    report = check_fit(arrays, resolved, where, has_head=structure.has_head, row=row, classes_may_differ=may_differ)
-    if num_classes is None and report.reinitialised:
-        raise UserError(_other_classes(structure.num_classes(), resolved.dataset.num_classes, f"{where}: --config {config}"))
+    arrays |= _zero_biases(arrays, row)
+    report = check_fit(arrays, resolved, where, structure, row=row, classes_may_differ=may_differ)
+    if num_classes is None and structure.head and any(name in arrays for name in report.reinitialised):
+        raise UserError(_other_classes(structure.head.num_classes, resolved.dataset.num_classes, f"{where}: --config {config}"))
     arrays, notes = to_float32({name: arrays[name] for name in report.matched}, where)
     arrays = apply_gamma_shift(arrays, row)
     if file.bfloat16:
         notes.append(f"{len(file.bfloat16)} arrays of bfloat16 became float32")
-    report.dropped = dropped + report.dropped
-    side = side_values(resolved, structure.has_head)
-    network = _describe(structure, resolved)
-    if row.name == "modelzoo":
-        notes.append("if the file is this project's own, and its .yaml is lost, this is wrong: convert again what it was made of")
+    report.dropped = dropped + copies + report.dropped
+    side = side_values(resolved, structure.head is not None)
+    network = structure.describe(resolved.dataset.num_classes)
+    notes += _warnings(row, structure, report)
     weights = arrays | _fresh(report.reinitialised, resolved)
     _write(weights, side_text(side, f"What the weights in {target.name} mean: {network}, from {source.name} ({row.name})."), target)
     return Conversion(row.name, network, report, notes, side)
+
+
+def _zero_biases(arrays: Mapping[str, np.ndarray], row: Source) -> dict[str, np.ndarray]:
+    """Return the biases of the classifiers that have none in the source's networks and one here."""
+    weights = {f"{layer}.bias": arrays[f"{layer}.weight"] for layer in row.unbiased if f"{layer}.weight" in arrays}
+    return {name: np.zeros(len(weight), weight.dtype) for name, weight in weights.items() if name not in arrays}
+
+
+def _warnings(row: Source, structure: Structure, report: LoadReport) -> list[str]:
+    lines = []
+    if row.name == "modelzoo":
+        lines.append("if the file is this project's own, and its .yaml is lost, this is wrong: convert again what it was made of")
+    if structure.head and not structure.head.has_aux and report.reinitialised:
+        lines.append("the file has no auxiliary head: aux_head is new, which training alone looks at")
+    return lines
 
 
 def _other_classes(in_file: int, in_config: int, where: str) -> str:
@@ -109,12 +126,6 @@ def _other_classes(in_file: int, in_config: int, where: str) -> str:
         f"{where} has {in_config} classes, the file {in_file}; --num_classes {in_config} converts it with new classifier layers, "
         f"--num_classes {in_file} keeps the file's"
     )
-
-
-def _describe(structure: Structure, config: Any) -> str:
-    if not structure.has_head:
-        return f"HRNetV2-W{structure.width()} backbone"
-    return f"HRNetV2-W{structure.width()}{' + OCR' if structure.is_ocr else ''}, {config.dataset.num_classes} classes"
 
 
 def to_float32(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -146,18 +157,18 @@ def check_fit(
     arrays: Mapping[str, np.ndarray],
     config: Any,
     where: str,
+    structure: Structure,
     *,
-    has_head: bool,
     row: Source | None = None,
     classes_may_differ: bool = False,
 ) -> LoadReport:
-    """Compare arrays under official names with a configuration's network.
+    """Compare arrays under this project's names with a configuration's network.
 
     Args:
-        arrays: the file's, by official names.
+        arrays: the file's, by this project's names.
         config: the complete configuration of the network.
         where: the flag and the file, for messages.
-        has_head: False compares the backbone alone, of which 90 % are enough.
+        structure: of the arrays; a backbone is compared alone, and 90 % of it are enough; an auxiliary head may be absent as a whole.
         row: the source of the arrays, in whose parts of a network a name that the table does not know is a layer too much.
         classes_may_differ: let classifier layers of another number of classes stand under `reinitialised`.
 
@@ -166,11 +177,14 @@ def check_fit(
     """
     shapes = network_shapes(config)
     roots = {re.escape(name.split(".")[0]) for name in shapes} | (_roots(row) if row else set())
-    if not has_head:
+    if structure.head is None:
         shapes = {name: shape for name, shape in shapes.items() if is_backbone(name)}
     report = match(arrays, shapes)
     check_shapes(where, report, arrays, shapes, classes_may_differ=classes_may_differ)
-    check_enough(where, report, shapes, complete=has_head)
+    if structure.head and not structure.head.has_aux:
+        report.reinitialised += [name for name in report.missing if name.startswith(_AUX_HEAD)]
+        report.missing = [name for name in report.missing if not name.startswith(_AUX_HEAD)]
+    check_enough(where, report, shapes, complete=structure.head is not None)
     # A layer too much in a known place, such as another module or an attention inside a block, is another network.
     odd = next((name for name in report.unexpected if any(re.fullmatch(root, name.split(".")[0]) for root in roots)), None)
     if odd is not None:
@@ -182,7 +196,7 @@ def check_fit(
 
 def _roots(row: Source) -> set[str]:
     """Return patterns of the first parts of a source's names, all of whose layers its table knows."""
-    return {re.escape(name.split(".")[0]) for name in (row.prefix, *row.heads) if name} | {
+    return {re.escape(name.split(".")[0]) for name in (row.prefix, *row.layers) if name} | {
         pattern.split(r"\.")[0] for pattern, _ in row.backbone
     }
 

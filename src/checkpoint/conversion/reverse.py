@@ -15,7 +15,9 @@ from src.checkpoint.conversion.foreign import import_torch
 from src.checkpoint.conversion.side_file import resolve_config
 from src.checkpoint.conversion.structure import Structure
 from src.checkpoint.naming import foreign_name, unwrap_names
-from src.checkpoint.sources import NORMS_BEHIND, SOURCES, Source
+from src.checkpoint.sources import SOURCES
+from src.checkpoint.sources.hrnet import NORMS_BEHIND
+from src.checkpoint.sources.source import Source
 from src.checkpoint.weights import read_checkpoint
 from src.config import UserError, load_config
 from src.config.loading import config_beside
@@ -43,12 +45,22 @@ def reverse(checkpoint: Path, target: Path, wanted: str) -> list[str]:
     row = next(source for source in SOURCES if source.name == wanted)
     arrays, _ = to_float32(unwrap_names(read_checkpoint(checkpoint, "--mindspore_path"), where), where)
     structure = Structure(arrays, where)
-    report = check_fit(arrays, resolve_config(structure, row, None, None, where), where, has_head=structure.has_head)
+    _check_network(structure, where)
+    report = check_fit(arrays, resolve_config(structure, row, None, None, where), where, structure)
     _check_kernels(structure, row, where)
     adapted, changes = _adapt_biases({name: arrays[name] for name in report.matched}, row)
-    warnings = _differing_facts(checkpoint, row) if structure.has_head else []
+    warnings = _differing_facts(checkpoint, row) if structure.head else []
     _save({_WRAPPERS[wanted] + foreign_name(name, row): array for name, array in adapted.items()}, target)
     return [f"{len(adapted)} parameters under {wanted} names", *changes, *warnings]
+
+
+def _check_network(structure: Structure, where: str) -> None:
+    head = structure.head.name if structure.head else "plain"
+    if structure.backbone.name != "hrnet" or head not in ("plain", "ocr"):
+        raise UserError(
+            f"{where}: --reverse writes HRNets, plain or with OCR, for --source {' or '.join(REVERSE_SOURCES)}; "
+            f"{structure.backbone.title}{f' + {structure.head.title}' if structure.head else ''} has no way back yet"
+        )
 
 
 def _check_kernels(structure: Structure, row: Source, where: str) -> None:

@@ -112,6 +112,7 @@ def test_facts_beside_the_weights(source: str, conversion_of: Callable[[str], Co
     # Written even where the preset says the same, which may change.
     assert {"align_corners", "half_pixel_centers", "fuse_resize", "stride2_padding", "head_bias", "ocr"} <= set(side["model"])
     assert {"color_order", "mean", "std", "num_classes"} == set(side["dataset"])
+    assert not {"resnet", "oc"} & set(side["model"])  # which are other networks'
 
 
 @pytest.mark.parametrize("kind", ["torch", "paddle", "safetensors", "mindspore"])

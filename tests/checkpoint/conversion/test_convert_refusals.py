@@ -70,14 +70,14 @@ def test_a_wrong_source(wanted: str, source: str, tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (["layer1.0.conv1.weight", "layer4.0.conv1.weight", "fc.weight"], "ResNet"),
-        (["module.backbone.layer4.0.conv1.weight", "module.cls.weight"], "ResNet"),
+        (["layer1.0.conv1.weight", "layer4.0.conv1.weight", "fc.weight"], "layer1.0.conv1.weight"),
+        (["module.backbone.layer4.0.conv1.weight", "module.cls.weight"], "cls.weight"),
         (["features.0.weight", "classifier.0.weight"], "features.0.weight"),
     ],
 )
 def test_another_architecture(names: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save_torch(tmp_path / "in.pth", {name: np.ones((2, 2, 1, 1), np.float32) for name in names})
-    words = (reason, "HRNet networks alone", "in.pth")
+    words = (reason, "no HRNet or ResNet that can be converted", "in.pth")
     assert_refused(command(path, tmp_path / "out.ckpt"), tmp_path, capsys, *words, kept={"in.pth"})
 
 

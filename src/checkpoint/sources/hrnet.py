@@ -1,4 +1,4 @@
-"""Tables: how each source names the network's layers, and what its weights mean beyond their values.
+"""How each source names the layers of its HRNets, and what its weights mean beyond their values.
 
 Names on the right are the official HRNet-OCR's, which this project uses. In patterns, a group whose name ends in 1 counts from 1 there
 and from 0 here.
@@ -9,56 +9,13 @@ PaddleSeg 2.8 and the MindSpore model zoo's research/cv/OCRNet.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from src.checkpoint.sources.source import ALWAYS_DROPPED, Source
 
 _BLOCK = "ocr_distri_head.object_context_block"
 _FUSE = "ocr_distri_head.conv_bn_dropout"
-_IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-
-# Of no use here wherever they stand: counters of torch's batch norms, loss buffers, the classification head of ImageNet files, and the
-# optimizer state that MindSpore's own callbacks write among the weights.
-ALWAYS_DROPPED = (
-    r".*\.num_batches_tracked",
-    r"loss\..*",
-    r"(incre_modules|downsamp_modules|final_layer|classifier)\..*",
-    r"(accum|moments|stat)\..*",
-    r"global_step|learning_rate|momentum|scale_sense|current_iterator_step|last_overflow_iterator_step|epoch_num|step_num",
-)
-
-
-@dataclass(frozen=True)
-class Source:
-    """One way of naming layers.
-
-    Attributes:
-        name: the word for --source; several rows may share it.
-        signature: patterns, each of which begins at least one name of such a file, after `module.` and the like are gone.
-        absent: patterns that begin no name of such a file.
-        prefix: stands in front of the backbone's layers.
-        backbone: (pattern of a whole layer name, official name) for the backbone; empty where the names are the official ones.
-        heads: layer name there -> official name.
-        dropped: patterns of whole parameter names to be left out.
-        facts: configuration key -> value that the weights were trained with.
-        presets: width of the first branch -> preset that repeats the source's recipe.
-        biased: official names of the layers in front of a batch norm that have a bias there, for the way back.
-        gamma_shift: None, or the amount added to |gamma| to get the factor that is in effect (InPlaceABN).
-        is_supported: False for networks that this project does not have.
-    """
-
-    name: str
-    signature: tuple[str, ...]
-    absent: tuple[str, ...] = ()
-    prefix: str = ""
-    backbone: tuple[tuple[str, str], ...] = ()
-    heads: Mapping[str, str] = field(default_factory=dict)
-    dropped: tuple[str, ...] = ALWAYS_DROPPED
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    presets: Mapping[int, str] = field(default_factory=dict)
-    biased: tuple[str, ...] = ()
-    gamma_shift: float | None = None
-    is_supported: bool = True
-
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 OFFICIAL_LAYERS: tuple[str, ...] = (
     *("aux_head.0", "aux_head.1", "aux_head.3", "conv3x3_ocr.0", "conv3x3_ocr.1", "cls_head"),
@@ -178,8 +135,8 @@ _OFFICIAL_FACTS: dict[str, Any] = {
     "model.ocr.scale": 1,
     "model.ocr.negative_slope": 0.0,
     "dataset.color_order": "RGB",
-    "dataset.mean": _IMAGENET_MEAN,
-    "dataset.std": _IMAGENET_STD,
+    "dataset.mean": IMAGENET_MEAN,
+    "dataset.std": IMAGENET_STD,
     "eval.fusion": "exp",
 }
 # openseg reads BGR pictures and subtracts the statistics in RGB order all the same.
@@ -198,7 +155,7 @@ _MODELZOO_FACTS = {**_OFFICIAL_FACTS, "model.align_corners": False, "model.half_
 _ANY_HEAD = r"(cls_head|aux_head|last_layer|decode_head|head|conv3x3|conv3x3_ocr)\."
 _PADDLE_PRESETS = {18: "hrnetv2_w18_paddleseg"}
 
-SOURCES: tuple[Source, ...] = (
+HRNETS: tuple[Source, ...] = (
     Source("imagenet", signature=(r"conv_layer1_1\.",), absent=(_ANY_HEAD,), backbone=_PADDLE_BACKBONE, presets=_PADDLE_PRESETS),
     Source("imagenet", signature=(r"stage4\.", r"bn1\.(running|moving)_mean"), absent=(_ANY_HEAD,), presets={18: "hrnetv2_w18"}),
     Source(
@@ -211,7 +168,7 @@ SOURCES: tuple[Source, ...] = (
     Source(
         "official",
         signature=(r"stage4\.", r"cls_head\.|last_layer\.", r"bn1\.running_mean"),
-        heads=_OFFICIAL_HEADS,
+        layers=_OFFICIAL_HEADS,
         facts=_OFFICIAL_FACTS,
         presets={48: "hrnetv2_w48_official"},
         biased=("aux_head.0", "conv3x3_ocr.0", "last_layer.0"),
@@ -220,7 +177,7 @@ SOURCES: tuple[Source, ...] = (
         "openseg",
         signature=(r"backbone\.stage4\.", r"conv3x3\.1\.0\.running_mean"),
         prefix="backbone.",
-        heads=_OPENSEG_HEADS,
+        layers=_OPENSEG_HEADS,
         dropped=(*ALWAYS_DROPPED, r"backbone\.(incre_modules|downsamp_modules|final_layer|classifier)\..*"),
         facts=_OPENSEG_FACTS,
     ),
@@ -228,7 +185,7 @@ SOURCES: tuple[Source, ...] = (
         "openseg",
         signature=(r"backbone\.stage4\.", r"conv3x3\.1\.running_mean"),
         prefix="backbone.",
-        heads=_OPENSEG_INPLACE_HEADS,
+        layers=_OPENSEG_INPLACE_HEADS,
         dropped=(*ALWAYS_DROPPED, r"backbone\.(incre_modules|downsamp_modules|final_layer|classifier)\..*"),
         facts={**_OPENSEG_FACTS, "model.ocr.negative_slope": 0.01},
         gamma_shift=1e-5,
@@ -237,32 +194,26 @@ SOURCES: tuple[Source, ...] = (
         "mmseg",
         signature=(r"backbone\.stage4\.", r"decode_head\."),
         prefix="backbone.",
-        heads=_MMSEG_HEADS,
+        layers=_MMSEG_HEADS,
         dropped=(*ALWAYS_DROPPED, r"auxiliary_head\..*"),
         facts=_MMSEG_FACTS,
         presets={18: "hrnetv2_w18"},
     ),
-    Source("ocnet", signature=(r"(backbone\.)?layer4\.",), is_supported=False),
     Source(
         "paddleseg",
         signature=(r"backbone\.conv_layer1_1\.", r"head\."),
         prefix="backbone.",
         backbone=_PADDLE_BACKBONE,
-        heads=_PADDLE_HEADS,
+        layers=_PADDLE_HEADS,
         facts=_PADDLE_FACTS,
         presets=_PADDLE_PRESETS,
     ),
     Source(
         "modelzoo",
         signature=(r"stage4\.", r"cls_head\.|last_layer\.", r"bn1\.moving_mean"),
-        absent=(r"(aux_head|last_layer)\.0\.bias",),
-        heads=_OFFICIAL_HEADS,
+        absent=(r"(aux_head|last_layer)\.0\.bias", r"context\."),
+        layers=_OFFICIAL_HEADS,
         facts=_MODELZOO_FACTS,
         presets={48: "hrnetv2_w48"},
     ),
 )
-
-
-def source_names() -> list[str]:
-    """Return the words for --source, each once."""
-    return list(dict.fromkeys(source.name for source in SOURCES))
