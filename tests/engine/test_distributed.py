@@ -18,7 +18,7 @@ from src.engine import evaluate_weights as evaluation_of_weights
 from src.launch.starting import free_port
 from src.runtime.distributed import Group
 from src.runtime.entry import run
-from tests.engine.two_ranks import INDEPENDENT, ten_steps
+from tests.engine.two_ranks import NETWORKS, ten_steps
 from tests.tiny import TINY_WORDS, tiny_config, write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,8 +50,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     arguments = ["--config", "camvid_w18_small", "--data_path", data, "--output_path", folder / "out", "--run_distribute", "True"]
     command = [*launch, PROJECT / "tests/engine/two_ranks.py", folder, *arguments, *TINY_WORDS, "total_epoch=1", "mode=PYNATIVE"]
+    # tensorboardX would import torch where that is installed: 2 s for each rank.
+    (folder / "lean").mkdir()
+    (folder / "lean" / "torch.py").write_text("raise ImportError")
     # msrun starts "python" from PATH; the scripts' own folder is all that Python puts onto its path by itself.
-    environment = {**os.environ, "PATH": f"{msrun.parent}:{os.environ['PATH']}", "PYTHONPATH": str(PROJECT)}
+    paths = {"PATH": f"{msrun.parent}:{os.environ['PATH']}", "PYTHONPATH": f"{folder / 'lean'}:{PROJECT}"}
+    environment = {**os.environ, **paths, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     logs = "\n".join(path.read_text()[-2000:] for path in sorted((folder / "logs").glob("worker_*.log")))
     assert result.returncode == 0, result.stderr[-2000:] + logs
@@ -65,17 +69,18 @@ def load(folder: Path, name: str) -> list[Any]:
 
 def test_ranks_know_the_group_and_end_with_equal_weights(folder: Path) -> None:
     assert [facts["group"].tolist() for facts in load(folder, "facts")] == [[2, 0, 2], [2, 1, 2]]
-    for name in ("rank", "before", "after"):
+    for name in ("rank", *(f"{when} {network}" for when in ("before", "after") for network in NETWORKS)):
         first, second = load(folder, name)
         for parameter in first.files:
             if not parameter.endswith("dropout_calls"):
                 assert (first[parameter] == second[parameter]).all(), parameter
 
 
-def test_half_batches_give_the_weights_of_whole_batches(folder: Path, pynative: None) -> None:
-    before, after = load(folder, "before")[0], load(folder, "after")[0]
-    config = tiny_config(folder / "data", *INDEPENDENT, "batchsize=4")
-    _, alone = ten_steps(config, rank=0, world=1, initial=before)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_half_batches_give_the_weights_of_whole_batches(name: str, folder: Path, pynative: None) -> None:
+    before, after = load(folder, f"before {name}")[0], load(folder, f"after {name}")[0]
+    config = tiny_config(folder / "data", *NETWORKS[name], "batchsize=4")
+    _, alone = ten_steps(name, config, rank=0, world=1, initial=before)
     largest = max(float(np.abs(values).max()) for values in alone.values())
     difference = max(float(np.abs(alone[name] - after[name]).max()) for name in after.files)
     change = max(float(np.abs(alone[name] - before[name]).max()) for name in after.files)
@@ -94,8 +99,9 @@ def by_epoch(folder: Path, name: str) -> Iterator[Counter[int]]:
 
 
 def test_each_sample_is_read_once_in_an_epoch(folder: Path) -> None:
-    divisible = list(by_epoch(folder, "read_of_ten_steps"))
-    assert divisible == [Counter(range(8))] * 5
+    for network in NETWORKS:
+        divisible = list(by_epoch(folder, f"read by {network}"))
+        assert divisible == [Counter(range(8))] * 5
     (not_divisible,) = by_epoch(folder, "read")
     assert len(not_divisible) == 8 and set(not_divisible.values()) == {1}  # 9 pictures, 2 ranks, batches of 2: one is left out
 

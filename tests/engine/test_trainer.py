@@ -9,16 +9,25 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
+import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import nn
 
 import train
 from src.checkpoint.weights import read_checkpoint
+from src.engine import assembly
 from src.engine.reporter import Reporter
 from src.engine.trainer import Trainer
+from src.models.conventions import Conventions
+from src.models.heads import OCRHead
+from src.models.segmentation import SegmentationNetwork
 from src.runtime.entry import run
+from tests.engine.kill_training import WORDS as ONE_LAYER_WORDS
+from tests.engine.kill_training import OneLayer
 from tests.tiny import TINY_WORDS, write_camvid
 
 FINAL_LINE = "training finished"
@@ -37,26 +46,40 @@ def arguments(data: Path, output: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """An uninterrupted run of 4 epochs with evaluation every 2, and a copy of its folder as it stood after the second."""
-    folder = tmp_path_factory.mktemp("runs")
-    finished, killed = folder / "whole", folder / "killed"
-    after_epoch = Trainer._after_epoch
-
-    def copy_after_the_second(self: Trainer, epoch: int, is_saved: bool, reporter: Reporter | None) -> None:
-        after_epoch(self, epoch, is_saved, reporter)
-        if epoch == 2:
-            shutil.copytree(finished, killed)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_after_epoch", copy_after_the_second)
-        assert run(train.main, arguments(data, finished)) == 0
-    return {"finished": finished, "killed": killed}
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 4 epochs with evaluation every 2."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert run(train.main, arguments(data, output)) == 0
+    return output
 
 
-@pytest.fixture(scope="module")
-def finished(runs: dict[str, Path]) -> Path:
-    return runs["finished"]
+class TwoLayers(nn.Cell):
+    """In the backbone's place: compiled in a fraction of its time."""
+
+    aux_channels = out_channels = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 5, stride=4, pad_mode="pad", padding=2)
+        self.bn1 = nn.BatchNorm2d(8)
+
+    def construct(self, image: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
+        features = self.bn1(self.conv1(image))
+        return features, features
+
+
+@pytest.fixture
+def small_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build_network(config: Any, *, norm: type[nn.Cell], dropout_seed: int) -> SegmentationNetwork:
+        head = OCRHead(8, 8, config.dataset.num_classes, config.model.ocr, Conventions.of(config.model, norm), dropout_seed)
+        return SegmentationNetwork(TwoLayers(), head)
+
+    monkeypatch.setattr(assembly, "build_network", build_network)
+
+
+@pytest.fixture
+def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "build_network", lambda config, **_: OneLayer())
 
 
 def test_run_leaves_what_the_readme_lists(finished: Path) -> None:
@@ -102,8 +125,19 @@ def assert_same_state(first: Path, second: Path) -> None:
         assert (whole[name] == resumed[name]).all(), name
 
 
-def test_resuming_equals_never_having_stopped(runs: dict[str, Path]) -> None:
-    finished, output = runs["finished"], runs["killed"]
+@pytest.mark.usefixtures("small_backbone")
+def test_resuming_equals_never_having_stopped(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished, output = tmp_path / "whole", tmp_path / "killed"
+    after_epoch = Trainer._after_epoch
+
+    def copy_after_the_second(self: Trainer, epoch: int, is_saved: bool, reporter: Reporter | None) -> None:
+        after_epoch(self, epoch, is_saved, reporter)
+        if epoch == 2:
+            shutil.copytree(finished, output)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_after_epoch", copy_after_the_second)
+        assert run(train.main, arguments(data, finished)) == 0
     assert int(np.load(output / "last.state")["ocr_distri_head.conv_bn_dropout.2.dropout_calls"]) == 4
     # As if killed in the third epoch: records that the state does not know of, one of them cut off.
     with open(output / "metrics.jsonl", "a") as stream:
@@ -122,9 +156,10 @@ def records(output: Path, kind: str) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in lines if line["kind"] == kind]
 
 
+@pytest.mark.usefixtures("one_layer")
 def test_resuming_amid_an_accumulation_with_workers(data: Path, tmp_path: Path, pynative: None) -> None:
     # tests/engine/test_train_step.py has the compiled accumulation.
-    words = [*UNCOMPILED, "train.accumulate_steps=3", "loss.dynamic_loss_scale=True", "loss.loss_scale=64"]
+    words = [*ONE_LAYER_WORDS, "eval_callback=False", "train.accumulate_steps=3", "loss.dynamic_loss_scale=True", "loss.loss_scale=64"]
     assert run(train.main, arguments(data, tmp_path / "whole", *words, "total_epoch=2")) == 0
     assert run(train.main, arguments(data, tmp_path / "parts", *words, "total_epoch=2", "end_epoch=1", "workers=2")) == 0
     assert int(np.load(tmp_path / "parts" / "last.state")["num_accumulated"]) == 2
@@ -167,8 +202,8 @@ def test_a_truncated_picture_is_found_before_training(data: Path, tmp_path: Path
 
 def test_ctrl_c_ends_the_step_and_leaves_a_state_to_resume(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    words = ("total_epoch=1000", "workers=2", "eval_callback=False")  # compiled: that is when MindSpore makes SIGTERM of SIGINT
-    command = [sys.executable, "train.py", *arguments(data, output, *words)]
+    words = ("total_epoch=10000", "workers=2", "eval_callback=False")  # compiled: that is when MindSpore makes SIGTERM of SIGINT
+    command = [sys.executable, "-m", "tests.launch.train_one_layer", *arguments(data, output, *ONE_LAYER_WORDS, "mode=GRAPH", *words)]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=Path(train.__file__).parent, start_new_session=True
     )
@@ -216,6 +251,7 @@ def test_state_of_another_network_is_refused(data: Path, finished: Path, tmp_pat
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_backbone")
 def test_divergence_stops_with_status_1(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], pynative: None) -> None:
     output = tmp_path / "diverged"
     assert run(train.main, arguments(data, output, "lr=1e30", "train.warmup_steps=0", *UNCOMPILED)) == 1

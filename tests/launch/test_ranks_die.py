@@ -7,12 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+from tests.engine.kill_training import WORDS, steps_done
 from tests.launch.launching import is_alive
-from tests.tiny import TINY_WORDS, write_camvid
+from tests.tiny import write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
-# 9 pictures, 2 ranks, batches of 2: 2 steps per epoch.
-WORDS = (*TINY_WORDS, "mode=PYNATIVE", "total_epoch=2", "eval_callback=False")
+EPOCH_STEPS = 2  # 9 pictures, 2 ranks, batches of 2
+# Epochs without end, whose ends alone are saved.
+ENDLESS = (*WORDS, "total_epoch=10000", "eval_callback=False", "save_state_steps=0", "save_checkpoint_epochs=1")
 
 
 def launch(folder: Path, *arguments: object) -> subprocess.Popen:
@@ -26,12 +28,12 @@ def launch(folder: Path, *arguments: object) -> subprocess.Popen:
         2,
         "--",
         sys.executable,
-        PROJECT / "train.py",
+        PROJECT / "tests/launch/train_one_layer.py",
     ]
     # tensorboardX would import torch where that is installed: 2 s for each rank.
     (folder / "lean").mkdir(exist_ok=True)
     (folder / "lean" / "torch.py").write_text("raise ImportError")
-    environment = {**os.environ, "PYTHONPATH": str(folder / "lean"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{folder / 'lean'}:{PROJECT}", "OMP_NUM_THREADS": "1"}
     with open(folder / "output", "wb") as output, open(folder / "errors", "wb") as errors:
         return subprocess.Popen([*map(str, command), *map(str, arguments)], cwd=PROJECT, env=environment, stdout=output, stderr=errors)
 
@@ -56,7 +58,7 @@ def wait_for(path: Path, process: subprocess.Popen, folder: Path) -> None:
 def test_killed_rank_ends_the_job_which_resumes_with_both(tmp_path: Path) -> None:
     data, out = write_camvid(tmp_path / "data", num_train=9), tmp_path / "out"
     device = ("--device_target", "CPU", "--run_distribute", "True")
-    first = launch(tmp_path, "--config", "camvid_w18_small", "--data_path", data, "--output_path", out, *device, *WORDS)
+    first = launch(tmp_path, "--config", "camvid_w18_small", "--data_path", data, "--output_path", out, *device, *ENDLESS)
     wait_for(out / "last.state", first, tmp_path)  # the end of epoch 1
     processes = below(first.pid)
     wrapper = int((tmp_path / "logs" / "rank_1.pid").read_text().split()[1])
@@ -66,8 +68,10 @@ def test_killed_rank_ends_the_job_which_resumes_with_both(tmp_path: Path) -> Non
     assert len(processes) >= 7  # launcher, msrun, scheduler, and two wrappers with a rank each
     assert not [pid for pid in processes if is_alive(pid)]
 
-    second = launch(tmp_path, "--resume", out)
+    epoch = steps_done(out) // EPOCH_STEPS
+    second = launch(tmp_path, "--resume", out, "--end_epoch", epoch + 1)
     assert second.wait(timeout=200) == 0, (tmp_path / "output").read_text() + (tmp_path / "errors").read_text()
-    assert "ranks: 2" in (tmp_path / "output").read_text() and "epoch: 2 step: 2" in (tmp_path / "output").read_text()
-    assert "epoch: 1 step:" not in (tmp_path / "output").read_text()
+    output = (tmp_path / "output").read_text()
+    assert "ranks: 2" in output and f"epoch: {epoch + 1} step: 2," in output
+    assert f"epoch: {epoch} step:" not in output
     assert [(tmp_path / "logs" / f"rank_{rank}.exit").read_text().split()[0] for rank in (0, 1)] == ["0", "0"]
