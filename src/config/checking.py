@@ -43,8 +43,14 @@ def check_tree(values: dict[str, Any], source: str, schema: dict[str, Any] = SCH
 
 
 def _suggest(dotted: str, schema: dict[str, Any], prefix: str) -> str:
-    siblings = [prefix + name for name in schema]
-    return nearest(dotted, siblings) or nearest(dotted, list(flatten()))
+    """Return the hint for an unknown key: the nearest one beside it, or one of nearly that name in another section."""
+    last = dotted.removeprefix(prefix)
+    siblings, everywhere = {name: prefix + name for name in schema}, {name.rsplit(".", 1)[-1]: name for name in flatten()}
+    for known, cutoff in ((siblings, 0.85), (everywhere, 0.85), (siblings, 0.6)):
+        matches = difflib.get_close_matches(last, list(known), n=2, cutoff=cutoff)
+        if matches:
+            return f" (did you mean {' or '.join(known[match] for match in matches)}?)"
+    return nearest(dotted, list(flatten()))
 
 
 def _check_value(dotted: str, value: Any, key: Key, source: str) -> Any:

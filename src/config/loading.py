@@ -12,6 +12,7 @@ from src.config import presets
 from src.config.checking import check_combinations, check_tree, nearest
 from src.config.dataset_layer import check_dataset, with_dataset
 from src.config.errors import UserError
+from src.config.network_layer import with_network
 from src.config.parsing import parse_word, read_yaml
 from src.config.schema import SCHEMA, Key, defaults
 
@@ -74,7 +75,7 @@ def load_config(
     checked = [check_tree(values, source) for source, values in layers]
     # What is given on the command line is one layer: its order means nothing.
     command_line = [checked.pop() for _ in range(len(flags or {}) + len(words))][::-1]
-    checked = with_dataset([*checked, _plain_merge(command_line)])
+    checked = with_network(with_dataset([*checked, _plain_merge(command_line)]))
     merged = OmegaConf.merge(defaults(), *checked)
     assert isinstance(merged, DictConfig)
     check_dataset(merged)

@@ -29,8 +29,11 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         """Print the message, with the nearest flag for an unknown one, and leave with status 2."""
-        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
-        if unknown.startswith("--"):
+        unknown = next((word for word in message.removeprefix("unrecognized arguments: ").split() if word.startswith("--")), "")
+        if message.startswith("unrecognized arguments: ") and unknown:
+            # argparse would name the words behind it too, which may be right.
+            message = f"unknown flag {unknown}"
+        if unknown:
             message += nearest(unknown.split("=")[0], list(self._option_string_actions))
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
         raise SystemExit(EXIT_USER)

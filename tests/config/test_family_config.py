@@ -23,7 +23,6 @@ from src.config.networks import HEADS
         ),
         (["model.name=seg_resnet_pyramid_oc", "train.image_size=[769,40]"], "[769, 40] is too small for the cells"),
         (["model.name=seg_hrnet_pyramid_oc", "model.oc.grids=[194]"], "773 pixels each way"),
-        (["model.name=seg_hrnet"], "loss.balance_weights needs 1 values"),
     ],
 )
 def test_impossible_networks_are_refused_in_one_line(words: list[str], message: str) -> None:
