@@ -4,11 +4,13 @@
 
 Every head trains the same steps on the same samples. A training that is complete is not repeated and one that was interrupted goes on, so
 that heads and seeds can be added later; `--epochs 0` prints the table alone. Parameters are the trainable ones; ms/step is the median of
-the records of metrics.jsonl; memory is the largest resident memory of the training process, without its reading processes.
+the records of metrics.jsonl; memory is the largest resident memory of the training process, without its reading processes (of the last
+one alone where a training was interrupted).
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -19,33 +21,35 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.checkpoint.run_folder import CONFIG_FILE, STATE_FILE
 from src.config import load_config
-from src.config.networks import BACKBONES, HEADS, network_name, num_outputs
+from src.config.loading import to_yaml
+from src.config.networks import BACKBONES, HEADS, network_name
 from src.engine.history import METRICS_FILE, read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_FILE = "memory_mib.json"
 
 
-def network_words(backbone: str, head: str) -> list[str]:
-    """Return the words that choose a network: its name, and as many loss weights as it has outputs."""
-    name = network_name(backbone, head)
-    return [f"model.name={name}", f"loss.balance_weights={[0.4, 1.0][-num_outputs(name) :]}".replace(" ", "")]
+def settings(args: argparse.Namespace, head: str, seed: int, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the flags and words of a training."""
+    flags = {"data_path": args.data_path, "output_path": str(folder), "total_epoch": args.epochs, "seed": seed, "device_target": "CPU"}
+    flags |= {"eval_interval": args.epochs, "save_checkpoint_epochs": args.epochs}
+    return flags, [f"model.name={network_name(args.backbone, head)}", *args.words]
 
 
 def train(args: argparse.Namespace, head: str, seed: int, folder: Path) -> None:
     """Train one network, or go on with it, and keep the memory that it took."""
-    last = folder / "last.state"
+    flags, words = settings(args, head, seed, folder)
     command = [sys.executable, str(ROOT / "train.py")]
-    if last.is_file():
+    if (folder / STATE_FILE).is_file():
+        if (folder / CONFIG_FILE).read_text(encoding="utf-8") != to_yaml(load_config(args.config, flags, words)):
+            sys.exit(f"{folder}: a training with other settings; give another --output_path")
         if _evaluation(folder):
             return
         command += ["--resume", str(folder)]
     else:
-        flags = {"config": args.config, "data_path": args.data_path, "output_path": folder, "total_epoch": args.epochs, "seed": seed}
-        flags |= {"device_target": "CPU", "eval_interval": args.epochs, "save_checkpoint_epochs": args.epochs}
-        command += [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
-        command += [*network_words(args.backbone, head), *args.words]
+        command += ["--config", args.config, *(str(word) for name, value in flags.items() for word in (f"--{name}", value)), *words]
     print(" ".join(command), flush=True)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -65,7 +69,7 @@ def num_parameters(args: argparse.Namespace, head: str) -> int:
     from src.models.builder import assemble_network
 
     with no_init_parameters():
-        network = assemble_network(load_config(args.config, words=[*network_words(args.backbone, head), *args.words]))
+        network = assemble_network(load_config(args.config, words=[f"model.name={network_name(args.backbone, head)}", *args.words]))
     return sum(parameter.size for parameter in network.trainable_params())
 
 
@@ -73,10 +77,10 @@ def row(args: argparse.Namespace, head: str, folders: Sequence[Path]) -> str:
     """Return the line of a head: mIoU of each seed with mean and sample standard deviation, parameters, time and memory."""
     mious = [evaluation["miou"] for folder in folders if (evaluation := _evaluation(folder))]
     steps = [record["step_ms"] for folder in folders for record in read_metrics(folder / METRICS_FILE) if record["kind"] == "train"]
-    memory = max(json.loads((folder / MEMORY_FILE).read_text()) for folder in folders)
+    memory = [json.loads((folder / MEMORY_FILE).read_text()) for folder in folders if (folder / MEMORY_FILE).is_file()]
     spread = f" +- {statistics.stdev(mious):.3f}" if len(mious) > 1 else ""
     each = ", ".join(f"{miou:.3f}" for miou in mious)
-    numbers = f"{num_parameters(args, head):,} | {statistics.median(steps):.0f} | {memory:.0f}"
+    numbers = f"{num_parameters(args, head):,} | {statistics.median(steps):.0f} | {max(memory, default=math.nan):.0f}"
     return f"| {head} | {statistics.mean(mious):.3f}{spread} | {each} | {numbers} |"
 
 
@@ -100,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             train(args, head, seed, folder)
     print("| head | mIoU | of each seed | parameters | ms/step | memory MiB |\n| --- | --- | --- | --- | --- | --- |")
     for head in heads:
-        trained = [folder for (name, _), folder in folders.items() if name == head and (folder / MEMORY_FILE).is_file()]
+        trained = [folder for (name, _), folder in folders.items() if name == head and _evaluation(folder)]
         if trained:
             print(row(args, head, trained), flush=True)
     return 0
