@@ -1,7 +1,7 @@
 """Read lists of image and label pairs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,14 +103,20 @@ def _resolve(root: Path, name: str) -> Path:
     return root / name.lstrip("/")
 
 
-def refuse_missing(root: Path, pairs: Sequence[Pair]) -> None:
+def refuse_missing(root: Path, pairs: Sequence[Pair], where_from: Callable[[Path], str] = lambda _: "") -> None:
     """Refuse pairs of which a file is missing.
 
+    Args:
+        root: folder of the data set.
+        pairs: to look at.
+        where_from: returns where a missing file comes from, or ''.
+
     Raises:
-        UserError: naming the first such file and its line, and how many there are.
+        UserError: naming the first such file and its line or folder, and how many there are.
     """
     missing = [(pair.where, path) for pair in pairs for path in (pair.image, pair.label) if not path.is_file()]
     if missing:
         where, path = missing[0]
-        number = f"; {len(missing)} files of the list are missing" if len(missing) > 1 else ""
-        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{number}")
+        source = where_from(path)
+        number = f"; {len(missing)} files are missing" if len(missing) > 1 else ""
+        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{source and f' ({source})'}{number}")
