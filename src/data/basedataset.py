@@ -1,6 +1,5 @@
 """What all data sets share: a list of pictures and labels, reading, and refusing what does not fit."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from src.config.errors import UserError
 from src.data.class_pixels import count_values
 from src.data.label_values import LabelValues
-from src.data.lists import Pair, list_path, read_pairs, refuse_missing
+from src.data.lists import Pair, list_path, read_pairs, refuse_missing, unique_names
 from src.data.pictures import Box, check_end, picture_size_hw, read_image, read_index_label
 
 MASKS = (
@@ -103,7 +102,7 @@ class BaseDataset:
         names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
         pairs = [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
         self.pairs = pairs[:num_samples] if num_samples else pairs
-        self.names = _unique_names(self.root, self.pairs)
+        self.names = unique_names(self.root, self.pairs)
         self.values = LabelValues(self.label_ids(), ignore_label)
 
     def _find_pairs(self, path: Path) -> list[Pair]:
@@ -247,20 +246,3 @@ def _naming(pair: Pair) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{pair.where}: {error}") from None
-
-
-def _unique_names(root: Path, pairs: list[Pair]) -> list[str]:
-    """Return each picture's stem; where two agree, its folders inside the root go in front."""
-    counts = Counter(pair.image.stem for pair in pairs)
-    names = [pair.image.stem if counts[pair.image.stem] == 1 else _path_name(root, pair.image) for pair in pairs]
-    seen: Counter[str] = Counter()
-    for number, name in enumerate(names):
-        seen[name] += 1
-        if seen[name] > 1:  # the same picture twice on the list
-            names[number] = f"{name}_{seen[name]}"
-    return names
-
-
-def _path_name(root: Path, path: Path) -> str:
-    relative = path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
-    return "_".join(relative.with_suffix("").parts)
