@@ -7,10 +7,12 @@
 
 INPUT is a picture, a folder (with the folders below it) or a quoted glob. Writes OUT/KIND/NAME.png for each kind of --save, of the
 picture's size, and OUT/predictions.json: which part of each picture each class has. A picture that cannot be read is reported and left out;
-the exit status is 1 then. The configuration is the one beside the weight file, unless --config names another.
+the exit status is 1 then. Pictures are turned as their EXIF orientation says, which eval.py, export and the C++ program do not. The
+configuration is the one beside the weight file, unless --config names another.
 """
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -84,7 +86,10 @@ def predict(config: Any, source: str, pictures: Sequence[InputPicture], results:
 def _build_parser() -> argparse.ArgumentParser:
     parser = build_parser("Segment pictures with trained weights.", FLAGS, "the one beside the weight file")
     parser.usage = "%(prog)s INPUT ... --checkpoint_path FILE [--flag VALUE ...] [key.sub=value ...]"
-    parser.epilog = "INPUT: a picture, a folder with all below it, or a quoted glob. Without --output_path, results are in predictions/."
+    parser.epilog = (
+        "INPUT: a picture, a folder with all below it, or a quoted glob. Without --output_path, results are in predictions/. "
+        "Pictures are turned as their EXIF orientation says; eval.py and exported models do not turn them."
+    )
     group = parser.add_argument_group("results and protocol")
     kinds = ", ".join(WRITERS)
     group.add_argument(
@@ -104,7 +109,7 @@ def _parse_scales(text: str) -> list[float]:
 
 def _split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return what names pictures, and the `key.sub=value` words; a file that is there wins."""
-    overrides = [word for word in words if OVERRIDE.match(word) and not Path(word).exists()]
+    overrides = [word for word in words if OVERRIDE.match(word) and not os.path.exists(word)]
     return [word for word in words if word not in overrides], overrides
 
 

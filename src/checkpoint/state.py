@@ -28,14 +28,14 @@ class Progress:
 
     Attributes:
         step: batches done since epoch 0, so also the number of the next batch.
-        layout: what the number of a batch means: pictures in the data set, batchsize, ranks, batches per update.
+        layout: what the number of a batch means: pictures in the data set, batchsize, ranks, batches per update, how pictures are drawn.
         best_miou: highest mIoU so far, -1 before the first evaluation.
         best_epoch: the epoch after which it was reached.
         evaluated_epoch: the last epoch that was evaluated; 0 for none.
     """
 
     step: int = 0
-    layout: dict[str, int] = field(default_factory=dict)
+    layout: dict[str, float] = field(default_factory=dict)
     best_miou: float = -1.0
     best_epoch: int = 0
     evaluated_epoch: int = 0
@@ -49,13 +49,15 @@ class Progress:
         return is_best
 
 
-def batch_layout(config: Any, pictures: int, ranks: int) -> dict[str, int]:
-    """Return what decides which pictures the batch of a number holds, beside the seed."""
+def batch_layout(config: Any, pictures: int, ranks: int) -> dict[str, float]:
+    """Return what decides which pictures the batch of a number holds, beside the seed; what is not there is 0, or off."""
+    drawn = ("rare_class_temperature", "rare_class_min_pixels") if config.train.rare_class_temperature else ()
     return {
         "training pictures": pictures,
         "batchsize": config.batchsize,
         "ranks": ranks,
         "train.accumulate_steps": config.train.accumulate_steps,
+        **{f"train.{name}": config.train[name] for name in drawn},
     }
 
 
@@ -81,17 +83,18 @@ def first_not_finite(parameters: Mapping[str, ms.Parameter]) -> str | None:
     return next((name for name, parameter in parameters.items() if not np.isfinite(parameter.asnumpy()).all()), None)
 
 
-def load_state(parameters: dict[str, ms.Parameter], layout: dict[str, int], path: Path) -> Progress:
+def load_state(parameters: dict[str, ms.Parameter], layout: dict[str, float], path: Path) -> Progress:
     """Restore a training step's state; return the progress.
 
     Raises:
         UserError: if the state belongs to another network or optimizer, or counts its batches otherwise.
     """
     arrays, progress = _read(path)
-    for name, value in layout.items():
-        if progress.layout.get(name) != value:
+    for name in dict.fromkeys((*layout, *progress.layout)):
+        before, now = (each.get(name, 0) for each in (progress.layout, layout))
+        if before != now:
             raise UserError(
-                f"{path}: the run had {name} {progress.layout.get(name)}, now it is {value}, and its batches cannot be continued; "
+                f"{path}: the run had {name} {before}, now it is {now}, and its batches cannot be continued; "
                 "resume as it was, or start anew with --checkpoint_path"
             )
     odd = sorted(set(arrays) ^ set(parameters))

@@ -123,7 +123,10 @@ def _class_entry(entry: Any, number: int, source: str) -> ClassEntry:
     _known_keys(entry, CLASS_KEYS, where)
     if entry.get("values") == []:
         raise UserError(f"{where}: 'values' of {entry['name']} is empty; leave it out where labels hold {number}")
-    return _entry(entry["name"], entry, voc_color(number + 1), [number], source)
+    found = _entry(entry["name"], entry, voc_color(number + 1), [number], source)
+    if IGNORED in (found.name, *found.labels):
+        raise UserError(f"{where}: '{IGNORED}' is what is no class; name the class otherwise, or put what it means under '{IGNORED}:'")
+    return found
 
 
 def _ignored_entry(entry: Any, ignore_label: int, classes: Sequence[ClassEntry], source: str) -> ClassEntry:

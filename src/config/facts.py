@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.dataset_layer import other_classes
 from src.config.loading import config_beside, load_config, read_beside
 from src.config.schema import flatten
 
@@ -12,13 +13,18 @@ from src.config.schema import flatten
 def report_facts(config: DictConfig, logger: logging.Logger) -> None:
     """Log which facts of the weights replaced the preset's values, and warn of those that the configuration overrides.
 
+    Classes that the configuration keeps, and the data folder lists otherwise, are warned of too.
+
     Args:
-        config: the complete configuration; without `checkpoint_path` there is nothing to say.
+        config: the complete configuration; without `checkpoint_path` there is nothing to say of weights.
         logger: of the program.
 
     Raises:
         UserError: if the file beside the weights cannot be read.
     """
+    others = other_classes(config)
+    if others:
+        logger.warning("warning: %s", others)
     if config.checkpoint_path is None:
         return
     beside = read_beside(config.checkpoint_path)

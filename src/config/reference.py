@@ -38,8 +38,10 @@ Without `--config`, `train.py` takes the preset, `model`, the data set's name an
 ## What a data set says
 
 `dataset.name` brings `dataset.num_classes`, and a file of classes the ignore label too, as strongly as the name itself is given: a number
-in the same place or a stronger one is kept (and refused where a file of classes says another). `loss.class_weights` of weaker places,
-which were another data set's, fall away.
+in the same place or a stronger one is kept (and refused where a file of classes says another). What weaker places say for another data
+set falls away: `loss.class_weights`, the lists `train.train_list` and `eval.eval_list` beside another name, and the classes and the ignore
+label of another file of classes. Classes that weights or a run bring along stay, whatever the data folder lists (a warning names both),
+until another name or `dataset.classes_file` is given.
 
 ## Keys of the MindSpore model zoo that are called otherwise here
 

@@ -1,6 +1,5 @@
 """What all data sets share: a list of pictures and labels, reading, and refusing what does not fit."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,14 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.class_pixels import count_values
-from src.data.lists import Pair, list_path, read_pairs, refuse_missing
+from src.data.label_values import LabelValues
+from src.data.lists import Pair, list_path, read_pairs, refuse_missing, unique_names
 from src.data.pictures import Box, check_end, picture_size_hw, read_image, read_index_label
+
+MASKS = (
+    "the labels hold only 0 and 255: these look like binary masks, in which 255 is ignored; "
+    "give the second class `values: [255]` in a file of classes (dataset.name=custom; docs/DATASETS.md, Your own classes)"
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class DatasetInfo:
         picture_size_hw: height and width that its pictures have, pixels; None: they differ.
         flip_pairs: classes that change places when a picture is mirrored, such as left and right arms.
         label_ids: train id of each value that a label file may hold, None is ignored; None: values are train ids, and 255 is ignored.
+        classes_file: where the classes were read from, if they were.
     """
 
     name: str
@@ -36,6 +42,7 @@ class DatasetInfo:
     picture_size_hw: tuple[int, int] | None = None
     flip_pairs: tuple[tuple[int, int], ...] = ()
     label_ids: Mapping[int, int | None] | None = None
+    classes_file: str = ""
 
     @property
     def mirrored_classes(self) -> np.ndarray:
@@ -55,7 +62,8 @@ def named_colors(table: str) -> tuple[tuple[str, ...], np.ndarray]:
 class BaseDataset:
     """Pictures and labels named by a list.
 
-    A subclass sets `info`, says in `_scan` where its own folders have their files, and may override `label_ids`, `_hint` and `COLOR_HINT`.
+    A subclass sets `info`, says in `_scan` where its own folders have their files, and may override `label_ids`, `COLOR_HINT` and what
+    says more of wrong labels: `_hint`, `describe_doubtful`, `_where_from`.
 
     Args:
         root: folder of the data set.
@@ -94,8 +102,8 @@ class BaseDataset:
         names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
         pairs = [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
         self.pairs = pairs[:num_samples] if num_samples else pairs
-        self.names = _unique_names(self.root, self.pairs)
-        self._lut, self._is_valid = _label_tables(self.label_ids(), ignore_label)
+        self.names = unique_names(self.root, self.pairs)
+        self.values = LabelValues(self.label_ids(), ignore_label)
 
     def _find_pairs(self, path: Path) -> list[Pair]:
         part = None if path.is_file() else self.SCANNED.get(path.name)
@@ -113,7 +121,11 @@ class BaseDataset:
 
     def refuse_missing_files(self) -> None:
         """Raise a UserError where a picture or a label is missing."""
-        refuse_missing(self.root, self.pairs)
+        refuse_missing(self.root, self.pairs, self._where_from)
+
+    def _where_from(self, path: Path) -> str:
+        """Return where a file that is missing comes from, or ''."""
+        return ""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -183,7 +195,7 @@ class BaseDataset:
         wrong = self.describe_wrong(count_values(values))
         if wrong:
             raise UserError(f"{self.where(index)}: {self.label_path(index)}: {wrong}")
-        return cv2.LUT(values, self._lut)
+        return cv2.LUT(values, self.values.table)
 
     def read_values(self, index: int, box: Box | None = None) -> np.ndarray:
         """Return a label, or a rectangle of it, as stored; HW uint8.
@@ -200,14 +212,27 @@ class BaseDataset:
         Args:
             pixels: (256,) int64, how many pixels hold each value.
         """
-        wrong = np.flatnonzero((pixels > 0) & ~self._is_valid).tolist()
+        wrong = self.values.wrong(pixels)
         if not wrong:
             return ""
-        shown = ", ".join(f"{value} ({pixels[value]} pixels)" for value in wrong[:6])
-        more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
-        allowed = _ranges(np.flatnonzero(self._is_valid).tolist())
         hint = self._hint(set(wrong)) or f"map them to the {len(self.info.class_names)} classes of {self.info.name} or to 255"
-        return f"label values {shown}{more} are none of {allowed}; {hint}"
+        return f"{self.values.describe(wrong, pixels)}; {hint}"
+
+    def describe_masks(self, pixels: np.ndarray) -> str:
+        """Return what is wrong with labels that are 0/255 masks, and how to mend that; "" where they are none.
+
+        Args:
+            pixels: (256,) int64, how many pixels of all labels hold each value.
+        """
+        return MASKS if self.values.look_like_masks(pixels) else ""
+
+    def describe_doubtful(self, pixels: np.ndarray) -> str:
+        """Return why labels without a wrong value are yet likely to be of another kind, and how to mend that; "" where they are not.
+
+        Args:
+            pixels: (256,) int64, how many pixels of all labels hold each value.
+        """
+        return ""
 
     def _hint(self, wrong: set[int]) -> str:
         """Return how to mend labels that hold these wrong values, or ''."""
@@ -221,37 +246,3 @@ def _naming(pair: Pair) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{pair.where}: {error}") from None
-
-
-def _unique_names(root: Path, pairs: list[Pair]) -> list[str]:
-    """Return each picture's stem; where two agree, its folders inside the root go in front."""
-    counts = Counter(pair.image.stem for pair in pairs)
-    names = [pair.image.stem if counts[pair.image.stem] == 1 else _path_name(root, pair.image) for pair in pairs]
-    seen: Counter[str] = Counter()
-    for number, name in enumerate(names):
-        seen[name] += 1
-        if seen[name] > 1:  # the same picture twice on the list
-            names[number] = f"{name}_{seen[name]}"
-    return names
-
-
-def _path_name(root: Path, path: Path) -> str:
-    relative = path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
-    return "_".join(relative.with_suffix("").parts)
-
-
-def _label_tables(label_ids: Mapping[int, int | None], ignore_label: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 256-entry table from stored value to train id, uint8, and which of the 256 values are allowed."""
-    table = np.full(256, ignore_label, np.uint8)
-    is_valid = np.zeros(256, bool)
-    for value, train_id in label_ids.items():
-        table[value] = ignore_label if train_id is None else train_id
-        is_valid[value] = True
-    return table, is_valid
-
-
-def _ranges(values: list[int]) -> str:
-    """Return sorted numbers as text: [0, 1, 2, 255] is "0..2, 255"."""
-    starts = [v for v in values if v - 1 not in values]
-    ends = [v for v in values if v + 1 not in values]
-    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in zip(starts, ends, strict=True))

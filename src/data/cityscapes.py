@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,8 +114,12 @@ class Cityscapes(BaseDataset):
 
     def _scan(self, part: str, path: Path) -> list[Pair]:
         pairs = scan_folders(self.root, part)
-        _write_list(self.root, path, pairs)
+        if all(pair.label.is_file() for pair in pairs):
+            _write_list(self.root, path, pairs)
         return pairs
+
+    def _where_from(self, path: Path) -> str:
+        return next((f"{archive} holds it" for annotations, archive in ARCHIVES.items() if annotations in path.parts), "")
 
     def label_ids(self) -> Mapping[int, int | None]:
         """Return the train id of each stored value, for the kind of files that was found."""
@@ -129,12 +134,21 @@ class Cityscapes(BaseDataset):
             return "these look like labelIds: name the files *_labelIds.png"
         return "values must be labelIds (0..33) or trainIds (0..18, 255)"
 
+    def describe_doubtful(self, pixels: np.ndarray) -> str:
+        """Return that labelIds files hold no more than trainIds would; "" where they do."""
+        present = np.flatnonzero(pixels)
+        if self.label_kind != "labelIds" or len(present) <= 3 or present[-1] >= len(INFO.class_names):
+            return ""
+        return "the labels are read as labelIds, but hold nothing above 18: these look like trainIds; name the files *_labelTrainIds.png"
+
 
 def scan_folders(root: Path, part: str) -> list[Pair]:
     """Return the pictures of a part of `PARTS` with their labels, in order of city and name.
 
+    Labels that are missing are named as the others are called: `refuse_missing`.
+
     Raises:
-        UserError: if there are no pictures, or one has no label.
+        UserError: if there are no pictures.
     """
     name, annotations = PARTS[part]
     folder = root / "leftImg8bit" / name
@@ -143,16 +157,16 @@ def scan_folders(root: Path, part: str) -> list[Pair]:
         raise UserError(
             f"{root}: neither {part}.lst nor pictures in leftImg8bit/{name}/<city>/*_leftImg8bit.png; is it a Cityscapes folder?"
         )
-    return [Pair(image, _label_of(image, root / annotations / name, annotations), f"{folder}") for image in images]
+    candidates = [_labels_of(image, root / annotations / name, annotations) for image in images]
+    found = [next((kind for kind, path in each.items() if path.is_file()), None) for each in candidates]
+    usual = next((kind for kind in found if kind), LABEL_KINDS[0])
+    return [Pair(image, each[kind or usual], f"{folder}") for image, each, kind in zip(images, candidates, found, strict=True)]
 
 
-def _label_of(image: Path, folder: Path, annotations: str) -> Path:
+def _labels_of(image: Path, folder: Path, annotations: str) -> dict[str, Path]:
+    """Return where the label of a picture would be, by its kind."""
     stem = image.name.removesuffix("_leftImg8bit.png")
-    candidates = [folder / image.parent.name / f"{stem}_{annotations}_{kind}.png" for kind in LABEL_KINDS]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise UserError(f"{image}: has no label; expected {candidates[0]} ({ARCHIVES[annotations]} holds them)")
+    return {kind: folder / image.parent.name / f"{stem}_{annotations}_{kind}.png" for kind in LABEL_KINDS}
 
 
 def _write_list(root: Path, path: Path, pairs: list[Pair]) -> None:
@@ -166,7 +180,7 @@ def _write_list(root: Path, path: Path, pairs: list[Pair]) -> None:
 
 
 def detect_label_kind(pairs: list[Pair]) -> tuple[str, str]:
-    """Return the kind of the label files and how it was found out.
+    """Return the kind of the label files and how it was found out; files that are missing or cannot be read say nothing.
 
     Raises:
         UserError: if the names are of both kinds.
@@ -176,8 +190,10 @@ def detect_label_kind(pairs: list[Pair]) -> tuple[str, str]:
         raise UserError(f"{pairs[0].where}: this list names both labelIds and labelTrainIds files; use one kind")
     if named:
         return named.pop(), "by their names"
+    labels = [pair.label for pair in pairs if pair.label.is_file()]
     values: set[int] = set()
-    for index in np.unique(np.linspace(0, len(pairs) - 1, 8).astype(int)):
-        values.update(np.unique(read_index_label(pairs[index].label)).tolist())
+    for index in np.unique(np.linspace(0, len(labels) - 1, 8).astype(int)) if labels else ():
+        with suppress(UserError):
+            values.update(np.unique(read_index_label(labels[index])).tolist())
     is_label_ids = any(len(INFO.class_names) <= value <= 33 for value in values)
     return ("labelIds" if is_label_ids else "labelTrainIds"), "by their values"

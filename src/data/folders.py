@@ -1,23 +1,32 @@
-"""Match pictures with labels by the files' stems."""
+"""Find pictures in folders, and match them with labels by the files' stems."""
 
+import os
+from collections import Counter
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-
-from PIL import Image
 
 from src.config.errors import UserError
 from src.data.lists import Pair
+from src.data.pictures import PICTURE_SUFFIXES
 
 
-@cache
-def picture_suffixes() -> frozenset[str]:
-    """Return the endings, in lower case, of the pictures that Pillow reads."""
-    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN)
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and all folders below it, in order; links to folders are followed, but not in a circle."""
+    found: list[Path] = []
+    above = {str(folder): frozenset([os.path.realpath(folder)])}  # a folder that is still to come -> what it and those around it really are
+    for place, folders, names in os.walk(folder, followlinks=True):
+        around = above.pop(place)
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+        folders[:] = [name for name in folders if real[name] not in around]
+        above.update({os.path.join(place, name): around | {real[name]} for name in folders})
+        found += [path for path in (Path(place, name) for name in names) if path.is_file()]
+    return sorted(found)
 
 
 def find_pairs(root: Path, images: str, labels: str, hint: str = "") -> list[Pair]:
     """Return the pictures below root/images with the labels of the same relative path and stem below root/labels, in order of their names.
+
+    Where one of a pair is missing, it is named as the others are called: `refuse_missing`.
 
     Args:
         root: folder of the data set.
@@ -26,14 +35,19 @@ def find_pairs(root: Path, images: str, labels: str, hint: str = "") -> list[Pai
         hint: what to do where a folder is missing.
 
     Raises:
-        UserError: if a folder is missing or holds no picture, a picture has no label or a label no picture, or two files have one stem.
+        UserError: if a folder is missing or holds no picture, or two files have one stem.
     """
     pictures, masks = (files_by_stem(root / name, hint, root) for name in (images, labels))
-    for mine, others, kind, folder in ((pictures, masks, "label", labels), (masks, pictures, "picture", images)):
-        missing = sorted(mine.keys() - others.keys())
-        if missing:
-            raise UserError(f"{len(missing)} files have no {kind} of the same name in {root / folder}, the first: {mine[missing[0]]}")
-    return [Pair(pictures[stem], masks[stem], str(pictures[stem].parent)) for stem in sorted(pictures)]
+    image_suffix, label_suffix = (_commonest_suffix(files) for files in (pictures, masks))
+    pairs = []
+    for stem in sorted(pictures.keys() | masks.keys()):
+        image = pictures.get(stem, root / images / f"{stem}{image_suffix}")
+        pairs.append(Pair(image, masks.get(stem, root / labels / f"{stem}{label_suffix}"), str(image.parent)))
+    return pairs
+
+
+def _commonest_suffix(files: Mapping[str, Path]) -> str:
+    return Counter(path.suffix for path in files.values()).most_common(1)[0][0]
 
 
 def files_by_stem(folder: Path, hint: str = "", root: Path | None = None) -> dict[str, Path]:
@@ -50,8 +64,8 @@ def files_by_stem(folder: Path, hint: str = "", root: Path | None = None) -> dic
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder{hint and f'; {hint}'}" + (elsewhere(root, folder.relative_to(root)) if root else ""))
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in picture_suffixes() or path.name.startswith(".") or not path.is_file():
+    for path in files_below(folder):
+        if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith("."):
             continue
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem in found:

@@ -7,8 +7,7 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
-from src.data.class_pixels import count_values
-from src.data.pictures import read_index_label
+from src.data.class_pixels import NUM_VALUES, count_values
 
 SHOWN = 5
 
@@ -30,45 +29,34 @@ def check_labels(
     Raises:
         UserError: one line that names up to 5 bad files, or says that all labels are 0/255 masks.
     """
-    problems, rows = [], []
+    num_classes, problems, found = len(dataset.info.class_names), [], []
     with ThreadPoolExecutor(workers, thread_name_prefix="label-reader") as pool:
-        for found in pool.map(lambda index: _look_at(dataset, index), indices):
+        for sample in pool.map(lambda index: _look_at(dataset, index), indices):
             progress(1)
-            if isinstance(found, UserError):
-                problems.append(str(found))
+            if isinstance(sample, UserError):
+                problems.append(str(sample))
             else:
-                rows.append(found)
+                found.append(sample)
     if problems:
         more = f" | and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise UserError(f"{len(problems)} of {len(indices)} pictures and labels are wrong: " + " | ".join(problems[:SHOWN]) + more)
-    _refuse_masks(dataset, indices[:8])
-    return np.array(rows, np.int64).reshape(len(indices), -1)
+    # The shapes are given: of more ranks than pictures some look at none.
+    sizes = np.array([size for size, _ in found], np.int64).reshape(len(indices), 2)
+    pixels = np.array([counts for _, counts in found], np.int64).reshape(len(indices), NUM_VALUES)
+    masks = dataset.describe_masks(pixels.sum(axis=0))
+    if masks:
+        raise UserError(f"{dataset.label_path(indices[0])} and {len(indices) - 1} more: {masks}")
+    classes, ignored = dataset.values.by_class(pixels, num_classes)
+    return np.column_stack([sizes, classes, ignored])
 
 
-def _look_at(dataset: BaseDataset, index: int) -> list[int] | UserError:
-    """Return size, class pixels and ignored pixels of a sample, or what is wrong with it."""
-    num_classes = len(dataset.info.class_names)
+def _look_at(dataset: BaseDataset, index: int) -> tuple[tuple[int, int], np.ndarray] | UserError:
+    """Return size and pixels of each stored value of a sample, or what is wrong with it."""
     try:
-        height, width = dataset.size_hw(index)
+        size_hw = dataset.size_hw(index)
         dataset.check_image_end(index)
-        label = dataset.read_label(index)
+        pixels = count_values(dataset.read_values(index))
     except UserError as error:
         return error
-    pixels = count_values(label)[:num_classes].tolist()
-    return [height, width, *pixels, height * width - sum(pixels)]
-
-
-def _refuse_masks(dataset: BaseDataset, indices: Sequence[int]) -> None:
-    """Refuse 0/255 masks where 255 is ignored, so that nothing but class 0 would be learned."""
-    if dataset.label_ids().get(255) is not None:
-        return
-    values: set[int] = set()
-    for index in indices:
-        values.update(np.unique(read_index_label(dataset.label_path(index))).tolist())
-        if not values <= {0, 255}:
-            return
-    if values == {0, 255}:
-        raise UserError(
-            f"{dataset.label_path(indices[0])} and {len(indices) - 1} more labels hold only 0 and 255: these look like binary masks, "
-            "in which 255 would be ignored; map 255 to 1"
-        )
+    wrong = dataset.describe_wrong(pixels)
+    return UserError(f"{dataset.where(index)}: {dataset.label_path(index)}: {wrong}") if wrong else (size_hw, pixels)

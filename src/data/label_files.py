@@ -11,6 +11,7 @@ from PIL import Image
 
 from src.checkpoint.atomic import room_errors
 from src.config.errors import UserError
+from src.data.folders import files_below
 
 
 def palette_picture(label: np.ndarray, palette: np.ndarray) -> Image.Image:
@@ -94,9 +95,7 @@ def find_inputs(source: Path, suffixes: Sequence[str]) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise UserError(f"{source}: no such file or folder")
-    found = sorted(
-        path for path in source.rglob("*") if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
-    )
+    found = [path for path in files_below(source) if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     if not found:
         raise UserError(f"{source}: holds no {' or '.join(suffixes)} file")
     return found

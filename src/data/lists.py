@@ -1,7 +1,8 @@
 """Read lists of image and label pairs."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,14 +104,37 @@ def _resolve(root: Path, name: str) -> Path:
     return root / name.lstrip("/")
 
 
-def refuse_missing(root: Path, pairs: Sequence[Pair]) -> None:
+def refuse_missing(root: Path, pairs: Sequence[Pair], where_from: Callable[[Path], str] = lambda _: "") -> None:
     """Refuse pairs of which a file is missing.
 
+    Args:
+        root: folder of the data set.
+        pairs: to look at.
+        where_from: returns where a missing file comes from, or ''.
+
     Raises:
-        UserError: naming the first such file and its line, and how many there are.
+        UserError: naming the first such file and its line or folder, and how many there are.
     """
     missing = [(pair.where, path) for pair in pairs for path in (pair.image, pair.label) if not path.is_file()]
     if missing:
         where, path = missing[0]
-        number = f"; {len(missing)} files of the list are missing" if len(missing) > 1 else ""
-        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{number}")
+        source = where_from(path)
+        number = f"; {len(missing)} files are missing" if len(missing) > 1 else ""
+        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{source and f' ({source})'}{number}")
+
+
+def unique_names(root: Path, pairs: list[Pair]) -> list[str]:
+    """Return each picture's stem; where two agree, its folders inside the root go in front."""
+    counts = Counter(pair.image.stem for pair in pairs)
+    names = [pair.image.stem if counts[pair.image.stem] == 1 else _path_name(root, pair.image) for pair in pairs]
+    seen: Counter[str] = Counter()
+    for number, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1:  # the same picture twice on the list
+            names[number] = f"{name}_{seen[name]}"
+    return names
+
+
+def _path_name(root: Path, path: Path) -> str:
+    relative = path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
+    return "_".join(relative.with_suffix("").parts)

@@ -11,6 +11,11 @@ from PIL import Image, ImageOps
 
 from src.config.errors import UserError
 
+# Endings of pictures, in lower case, that folders are searched for; a file that is named may be anything that Pillow reads.
+PICTURE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"),
+    *(".webp", ".gif", ".jp2", ".ppm", ".pgm", ".pnm", ".tga"),
+)
 END_BYTES = 65536  # some writers leave more behind the end mark
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What Pillow and our own look at a PNG's header raise for files that are damaged or no pictures.

@@ -1,5 +1,6 @@
 """The data sets by name, and what a configuration says of theirs: the one place that knows names and colours of classes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def dataset_info(config: Any) -> DatasetInfo:
     section = config.dataset
     if section.classes is not None:
         classes = parse_classes(OmegaConf.to_container(section.classes), section.classes_file or "dataset.classes")
-        return info_of_classes(section.name, classes)
+        return replace(info_of_classes(section.name, classes), classes_file=section.classes_file or "")
     info, num_classes = DATASETS[section.name].info, section.num_classes
     if num_classes == len(info.class_names):
         return info

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from src.data.basedataset import BaseDataset
+from src.data.basedataset import BaseDataset, DatasetInfo
 from src.data.duplicates import equal_files
 
 SHOWN = 8  # names in a line
+WEIGHTS_COMMAND = "python -m src.data.class_weights with the same --config, --data_path and words"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ def describe(train: Statistics, val: Statistics | None, class_names: Sequence[st
         absent = {"training labels do not hold": ~train.is_present}
     lines += [f"{what} {shortened([class_names[k] for k in np.flatnonzero(which)])}" for what, which in absent.items() if which.any()]
     return lines
+
+
+def describe_weights(config: Any, info: DatasetInfo) -> list[str]:
+    """Return a line that says that classes are to be weighed and no weights are there; none where they are, or nothing is to be weighed.
+
+    Args:
+        config: reads `loss`.
+        info: of the training data.
+    """
+    if not config.loss.use_weights or config.loss.class_weights or info.class_weights:
+        return []
+    return [f"loss.use_weights is on but {info.name} has no class weights: all classes weigh 1 ({WEIGHTS_COMMAND} computes some)"]
 
 
 def describe_copies(train: BaseDataset, val: BaseDataset) -> list[str]:

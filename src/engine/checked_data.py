@@ -8,7 +8,7 @@ import numpy as np
 from src.data.basedataset import BaseDataset
 from src.data.label_check import check_labels
 from src.data.loader import build_dataset
-from src.data.statistics import Statistics, describe, describe_copies
+from src.data.statistics import Statistics, describe, describe_copies, describe_weights
 from src.engine.progress import show_progress
 from src.runtime.distributed import Group
 
@@ -29,18 +29,27 @@ def checked_data(config: Any, split: str, group: Group) -> CheckedData:
     Raises:
         UserError: naming the labels that cannot be learned from.
     """
-    dataset = build_dataset(config, split)
-    indices = range(group.rank, len(dataset), group.size)
-    with show_progress(len(indices), f"checking {split} labels", "label", enabled=group.is_main) as bar:
-        share = check_labels(dataset, indices, config.workers, bar.update)
+    dataset, share = checked_share(config, split, group)
     table = np.zeros((len(dataset), share.shape[1]), np.int64)
-    table[indices] = share
+    table[group.rank :: group.size] = share
     return CheckedData(dataset, Statistics.from_table(group.sum_int64(table)))
 
 
-def data_report(train: CheckedData, val: CheckedData | None) -> list[str]:
+def checked_share(config: Any, split: str, group: Group) -> tuple[BaseDataset, np.ndarray]:
+    """Return a data set, and what `check_labels` says of this rank's share: every size-th sample, from the rank's on.
+
+    Raises:
+        UserError: naming the labels that cannot be learned from.
+    """
+    dataset = build_dataset(config, split)
+    indices = range(group.rank, len(dataset), group.size)
+    with show_progress(len(indices), f"checking {split} labels", "label", enabled=group.is_main) as bar:
+        return dataset, check_labels(dataset, indices, config.workers, bar.update)
+
+
+def data_report(config: Any, train: CheckedData, val: CheckedData | None) -> list[str]:
     """Return a few lines on what is trained and validated with, for the log of the main rank."""
-    names = train.dataset.info.class_names
-    if val is None:
-        return [*describe(train.statistics, None, names), CHECK_HINT]
-    return [*describe(train.statistics, val.statistics, names), *describe_copies(train.dataset, val.dataset), CHECK_HINT]
+    info = train.dataset.info
+    lines = describe(train.statistics, val.statistics if val else None, info.class_names)
+    copies = describe_copies(train.dataset, val.dataset) if val else []
+    return [*lines, *describe_weights(config, info), *copies, CHECK_HINT]

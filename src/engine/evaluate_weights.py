@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from src.engine.callback import evaluate_network
-from src.engine.checked_data import checked_data
+from src.engine.checked_data import checked_share
 from src.engine.evaluator import EvalResult
 from src.inference.segmenter import load_predictor
 from src.runtime.device import Runtime
@@ -22,6 +22,6 @@ def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Pa
     Raises:
         UserError: if data or weights do not fit.
     """
-    dataset = checked_data(config, "val", runtime.group).dataset
+    dataset, _ = checked_share(config, "val", runtime.group)
     predictor = load_predictor(config, checkpoint, runtime.amp_level)
     return evaluate_network(config, predictor, dataset, runtime.group, folder)

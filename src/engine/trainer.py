@@ -57,7 +57,7 @@ class Trainer:
         val = checked_data(config, "val", runtime.group) if config.eval_callback else None
         self.dataset = train.dataset
         self._rare_classes = RareClasses.from_config(config, train.statistics.class_pixels)
-        self._data_report = data_report(train, val) if runtime.group.is_main else []
+        self._data_report = data_report(config, train, val) if runtime.group.is_main else []
         self.epoch_steps = steps_per_epoch(len(self.dataset), config.batchsize, runtime.group.size)
         self.network = build_train_network(config, runtime, resume)
         averaged = build_averaged_network(config, self.network, runtime.amp_level)

@@ -9,10 +9,7 @@ from pathlib import Path
 
 from src.config.errors import UserError
 from src.data.label_files import find_inputs
-from src.data.pictures import picture_size_hw
-
-# Looked for in folders; a file that is named itself may be anything that Pillow reads.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm", ".pgm")
+from src.data.pictures import PICTURE_SUFFIXES, picture_size_hw
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,11 @@ def refuse_unless_any_is_picture(pictures: Sequence[InputPicture]) -> None:
 def _expand(text: str, result_folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """Yield the pictures of one input, each with the folder from which its name starts."""
     path = Path(text)
-    if path.is_file():
+    if os.path.isfile(text):  # unlike Path.is_file, no error for what is too long to be a name
         yield path, path.parent
         return
-    if path.is_dir():
-        base, found = path, find_inputs(path, SUFFIXES)
+    if os.path.isdir(text):
+        base, found = path, find_inputs(path, PICTURE_SUFFIXES)
     elif glob.has_magic(text):
         base, found = _fixed_part(path), _matches(text)
     else:
@@ -85,9 +82,9 @@ def _expand(text: str, result_folders: Sequence[Path]) -> Iterator[tuple[Path, P
 
 def _matches(pattern: str) -> list[Path]:
     paths = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-    found = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found = [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
     if not found:
-        raise UserError(f"{pattern}: no picture matches; files with {', '.join(SUFFIXES)} are looked for")
+        raise UserError(f"{pattern}: no picture matches; files with {', '.join(PICTURE_SUFFIXES)} are looked for")
     return found
 
 

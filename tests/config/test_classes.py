@@ -44,6 +44,8 @@ def test_voc_colours():
         ([{"name": "a", "values": [1]}, {"name": "b"}], {}, "the value 1 means both a and b; without 'values' a class has its number"),
         ([{"name": "a"}], {"ignored": {"values": [0]}}, "the value 0 means both a and ignored"),
         ([{"name": "a", "values": []}], {}, "class 0: 'values' of a is empty"),
+        ([{"name": "ignored"}, {"name": "b"}], {}, "class 0: 'ignored' is what is no class; name the class otherwise"),
+        ([{"name": "a"}, {"name": "b", "labels": ["ignored"]}], {}, "class 1: 'ignored' is what is no class"),
         ([{"name": "a", "values": 3}], {}, "'values' of a must be a list; got 3"),
         ([{"name": "a", "values": [256]}], {}, "a value of a must be a whole number 0..255; got 256"),
         ([{"name": "a", "values": [True]}], {}, "a value of a must be a whole number 0..255; got True"),

@@ -1,10 +1,12 @@
 """What a data set's name and its file of classes say of the configuration."""
 
 import json
+import logging
 
 import pytest
 
 from src.config import UserError, load_config, save_config
+from src.config.facts import report_facts
 
 THREE = "classes: [{name: a}, {name: b, values: [7]}, {name: c, mirror: a}]\nignore_label: 9\n"
 
@@ -50,7 +52,7 @@ def test_another_file_replaces_the_classes_that_were_written(classes_file, tmp_p
 
 def test_another_data_set_drops_the_classes_that_were_written(classes_file, tmp_path):
     save_config(custom(classes_file), tmp_path / "config.yaml")
-    config = load_config(str(tmp_path / "config.yaml"), words=["dataset.name=LIP", "dataset.ignore_label=255"])
+    config = load_config(str(tmp_path / "config.yaml"), words=["dataset.name=LIP"])
     assert (config.dataset.num_classes, config.dataset.classes, config.dataset.classes_file) == (20, None, None)
 
 
@@ -61,7 +63,7 @@ def test_weights_of_custom_classes_bring_them_along(classes_file, tmp_path):
     flags = {"checkpoint_path": str(tmp_path / "best.ckpt")}
     config = load_config(flags=flags)
     assert (config.dataset.name, config.dataset.num_classes, config.dataset.classes.ignore_label) == ("custom", 3, 9)
-    config = load_config(flags=flags, words=["dataset.name=CamVid", "dataset.ignore_label=255"])  # fine-tuned on another data set
+    config = load_config(flags=flags, words=["dataset.name=CamVid"])  # fine-tuned on another data set
     assert (config.dataset.name, config.dataset.num_classes, config.dataset.classes) == ("CamVid", 11, None)
 
 
@@ -115,3 +117,61 @@ def test_refusals(classes_file, words, message):
     with pytest.raises(UserError) as error:
         load_config("demo", words=[word.format(**names) for word in words])
     assert message.format(**names) in str(error.value) and "\n" not in str(error.value)
+
+
+def lists_of(config):
+    return config.train.train_list, config.eval.eval_list
+
+
+def test_lists_of_another_data_set_fall_away(classes_file, tmp_path):
+    assert lists_of(load_config("camvid_w18_small")) == ("train.txt", "val.txt")
+    assert lists_of(custom(classes_file)) == ("train.lst", "val.lst")
+    assert lists_of(custom(classes_file, "train.train_list=mine.txt")) == ("mine.txt", "val.lst")
+    path = tmp_path / "mine.yaml"
+    path.write_text("train: {train_list: mine.txt}")  # says of which data set neither
+    assert lists_of(custom(classes_file, preset=str(path))) == ("mine.txt", "val.lst")
+    save_config(load_config("camvid_w18_small"), path)
+    assert lists_of(load_config(str(path), words=["dataset.name=CamVid"])) == ("train.txt", "val.txt")
+    assert lists_of(load_config(str(path), words=["dataset.name=LIP"])) == ("train.lst", "val.lst")
+
+
+def test_the_same_classes_keep_their_weights_and_others_do_not(classes_file, tmp_path):
+    run = tmp_path / "config.yaml"
+    save_config(custom(classes_file, "loss.class_weights=[1.0,2.0,3.0]"), run)
+    (tmp_path / "copy.yaml").write_text(THREE)
+    for name, weights in (("c.yaml", [1.0, 2.0, 3.0]), ("copy.yaml", [1.0, 2.0, 3.0])):
+        assert load_config(str(run), words=["dataset.name=custom", f"dataset.classes_file={tmp_path / name}"]).loss.class_weights == weights
+    (tmp_path / "copy.yaml").write_text(THREE.replace("7", "8"))
+    assert load_config(str(run), words=[f"dataset.classes_file={tmp_path / 'copy.yaml'}"]).loss.class_weights is None
+
+
+def test_another_name_drops_classes_and_ignore_label(classes_file, tmp_path):
+    save_config(custom(classes_file), tmp_path / "config.yaml")
+    voc = load_config(str(tmp_path / "config.yaml"), words=["dataset.name=VOC"])
+    assert (voc.dataset.num_classes, voc.dataset.classes, voc.dataset.ignore_label) == (21, None, 255)
+    camvid = load_config(str(tmp_path / "config.yaml"), words=["dataset.name=CamVid"])
+    assert (camvid.dataset.num_classes, camvid.dataset.ignore_label, camvid.loss.class_weights[0]) == (11, 255, 0.51)
+    with pytest.raises(UserError, match="dataset.name=Mapillary needs classes"):
+        load_config(str(tmp_path / "config.yaml"), words=["dataset.name=Mapillary"])
+
+
+def test_classes_of_weights_stay_on_other_data_and_are_named(classes_file, tmp_path, caplog):
+    data, weights = tmp_path / "data", tmp_path / "best.ckpt"
+    data.mkdir()
+    weights.touch()
+    save_config(custom(classes_file), weights.with_suffix(".yaml"))
+    flags = {"checkpoint_path": str(weights), "data_path": str(data)}
+
+    def warnings(*words):
+        caplog.clear()
+        config = load_config(str(weights.with_suffix(".yaml")), flags, words)
+        report_facts(config, logging.getLogger("test"))
+        return config.dataset.num_classes, [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+    assert warnings() == (3, [])
+    (data / "classes.yaml").write_text(THREE)
+    assert warnings() == (3, [])
+    (data / "classes.yaml").write_text("classes: [{name: x}, {name: y}]")
+    number, (line,) = warnings("dataset.name=custom")
+    assert number == 3 and f"those of {classes_file}, as the configuration keeps them; {data}/classes.yaml lists others" in line
+    assert warnings(f"dataset.classes_file={data}/classes.yaml")[0] == 2

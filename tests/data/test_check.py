@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,6 +109,34 @@ def test_every_wrong_file_is_named_and_the_rest_is_looked_at(root, tmp_path, cap
     assert "python -m src.data.colours" in colours["fix"]
 
 
+def test_pictures_of_16_and_32_bits(root, tmp_path, capsys):
+    Image.fromarray(np.full(SIZE_HW, 4095, np.uint16)).save(root / "train/0.png")
+    Image.fromarray(np.zeros(SIZE_HW, np.float32)).save(root / "train/depth.tif")
+    write_list(root, "train", [0, 1, 2], "train/depth.tif trainannot/1.png")
+    status, found = findings_of(root, tmp_path, capsys=capsys)
+    assert {title: (finding["level"], len(finding["files"])) for title, finding in found.items()} == {
+        "train: unreadable pictures (1)": ("error", 1),
+        "train: pictures of 16 bits a channel, of which the upper 8 count (1)": ("note", 1),
+    }
+    assert status == 1
+
+
+def test_every_missing_file_of_folders_is_listed(tmp_path, capsys):
+    for part in ("train", "val"):
+        for number in range(3):
+            write_png(tmp_path / f"images/{part}/{number}.png", picture(number + len(part)))
+            write_png(tmp_path / f"labels/{part}/{number}.png", label_of(0, 1))
+    (tmp_path / "classes.yaml").write_text("classes: [{name: a}, {name: b}]")
+    for name in ("labels/train/0.png", "labels/train/2.png", "images/train/1.png"):
+        (tmp_path / name).unlink()
+    assert run(main, [*WORDS, "--data_path", str(tmp_path), *FITTING, "dataset.name=custom"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("error: train: missing files (3)")
+    assert [line.rsplit(": ")[-1] for line in lines[start + 2 : start + 5]] == [
+        f"{tmp_path}/{name}" for name in ("labels/train/0.png", "images/train/1.png", "labels/train/2.png")
+    ]
+
+
 def test_limit_and_status_of_errors(root, capsys):
     for number in range(3):
         write_png(root / f"trainannot/{number}.png", label_of(40 + number))
@@ -172,7 +201,7 @@ def test_binary_masks_and_ignored_labels(root, tmp_path, capsys):
     status, found = findings_of(root, tmp_path, capsys=capsys)
     assert status == 1
     (masks,) = (finding for title, finding in found.items() if "binary masks" in title)
-    assert masks["level"] == "error" and "map 255 to 1" in masks["fix"]
+    assert masks["level"] == "error" and "give the second class `values: [255]`" in masks["fix"]
     assert found["train: 66.7 % of the pixels are ignored (value 255)"]["level"] == "warning"
     assert found["val: labels of which every pixel is ignored (1)"]["files"] == [f"{root}/val.txt:1: {root}/valannot/3.png"]
 
@@ -239,7 +268,11 @@ def test_balance_batches_and_cores(root, monkeypatch):
     train = look_at_all(open_splits(config)[0])["train"]
     (finding,) = balance_findings(train, config)
     assert "sky has 1332 times as many pixels as bicyclist" in finding.title
-    assert f"python -m src.data.class_weights --config camvid_w18_small --data_path {root};" in finding.fix
+    assert "python -m src.data.class_weights with the same --config, --data_path and words;" in finding.fix
+    train.dataset.info = replace(train.dataset.info, class_weights=None)
+    (finding,) = balance_findings(
+        train, load_config("hrnetv2_w18", {}, ["dataset.name=CamVid", "loss.use_weights=True"])
+    )  # use_weights is on, and there are none
     for word in ("loss.use_weights=True", "train.rare_class_temperature=0.01"):
         assert not list(balance_findings(train, load_config("camvid_w18_small", {}, ["loss.use_weights=False", word])))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)

@@ -73,9 +73,26 @@ def test_no_cityscapes_folder(tmp_path):
 
 def test_picture_without_label(tmp_path):
     root = make_cityscapes(tmp_path, 7)
-    next(root.glob("gtFine/train/aa/*")).unlink()
-    with pytest.raises(UserError, match="leftImg8bit.png: has no label; expected .*_gtFine_labelIds.png"):
-        Cityscapes(root, "train.lst", "train")
+    write_png(root / "leftImg8bit/train/ab/ab_000001_000019_leftImg8bit.png", np.zeros((*SIZE_HW, 3), np.uint8))
+    label = next(root.glob("gtFine/train/aa/*"))
+    label.rename(label.with_name(label.name.replace("labelIds", "labelTrainIds")))
+    dataset = Cityscapes(root, "train.lst", "train")
+    assert not (root / "train.lst").exists()  # what lacks files is not kept
+    with pytest.raises(
+        UserError, match=r"/ab_000001_000019_gtFine_labelTrainIds.png: no such file; .* \(gtFine_trainvaltest.zip holds it\)"
+    ):
+        dataset.refuse_missing_files()
+
+
+def test_the_kind_is_found_without_files_that_are_missing_or_damaged(tmp_path):
+    root = make_cityscapes(tmp_path, 26, "mask")
+    (root / "damaged.png").write_text("<html>404</html>")
+    image = "leftImg8bit/train/aa/aa_000000_000019_leftImg8bit.png"
+    labels = ("gone.png", "damaged.png", "gtFine/train/aa/aa_000000_000019_gtFine_mask.png")
+    (root / "my.lst").write_text("".join(f"{image},{label}\n" for label in labels))
+    assert Cityscapes(root, "my.lst", "train").label_kind == "labelIds"
+    (root / "my.lst").write_text(f"{image},gone.png\n")
+    assert Cityscapes(root, "my.lst", "train").label_kind == "labelTrainIds"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from src.data.camvid import INFO as CAMVID
 from src.data.class_table import read_class_table
 from src.data.colours import main as colours
 from src.data.label_check import check_labels
+from src.data.label_files import find_inputs
 from src.data.loader import build_dataset
 from src.data.polygons import main as polygons
 from src.data.registry import dataset_info
@@ -44,11 +45,7 @@ def root(tmp_path):
 
 
 def config_of(root, *words):
-    return load_config(
-        "camvid_w18_small",
-        {"data_path": str(root)},
-        ["dataset.name=custom", "train.train_list=train.lst", "eval.eval_list=val.lst", *words],
-    )
+    return load_config("camvid_w18_small", {"data_path": str(root)}, ["dataset.name=custom", *words])
 
 
 def refused(root, *words):
@@ -79,6 +76,17 @@ def test_other_folder_names(root):
     assert len(build_dataset(config_of(root, "dataset.image_folder=pictures", "dataset.label_folder=masks"), "train")) == 2
 
 
+def test_links_to_folders_are_followed_but_not_in_a_circle(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for kind in ("images", "labels"):
+        (root / kind / "train/deep").rename(elsewhere / kind)
+        (root / kind / "train/linked").symlink_to(elsewhere / kind)
+        (elsewhere / kind / "back").symlink_to(root / kind)
+    dataset = build_dataset(config_of(root), "train")
+    assert [str(pair.label.relative_to(root)) for pair in dataset.pairs][:2] == ["labels/train/a.png", "labels/train/linked/b.png"]
+    assert [path.name for path in find_inputs(root / "labels/train/linked", (".png",))] == ["b.png", "a.png", "c.png"]
+
+
 def test_refusals(root):
     put(root, "train", "a", 50, 7)
     assert (
@@ -86,7 +94,12 @@ def test_refusals(root):
         in refused(root)
     )
     (root / "labels/train/a.png").unlink()
-    assert "1 files have no label of the same name in" in refused(root)
+    assert f"{root}/images/train: {root}/labels/train/a.png: no such file; correct the list or the data folder {root}" in refused(root)
+    put(root, "train", "lone", 2)
+    (root / "images/train/lone.jpg").unlink()
+    assert refused(root).endswith("; 2 files are missing")  # a picture and a label, as the others are called
+    assert root / "images/train/lone.jpg" in {pair.image for pair in build_dataset(config_of(root), "train", complete=False).pairs}
+    (root / "labels/train/lone.png").unlink()
     (root / "images/train/a.jpg").unlink()
     write_png(root / "images/train/deep/b.png", np.zeros(SIZE_HW, np.uint8))
     assert "have the same stem; rename one of them" in refused(root)
@@ -154,7 +167,8 @@ def test_real_camvid_as_custom_has_equal_labels(tmp_path):
     )
     (tmp_path / "c.yaml").write_text(f"classes:\n{entries}ignored: {{values: [11]}}\n")
     flags = {"data_path": str(REAL)}
-    custom = load_config("camvid_w18_small", flags, ["dataset.name=custom", f"dataset.classes_file={tmp_path / 'c.yaml'}"])
+    lists = ["train.train_list=train.txt", "eval.eval_list=val.txt"]
+    custom = load_config("camvid_w18_small", flags, ["dataset.name=custom", f"dataset.classes_file={tmp_path / 'c.yaml'}", *lists])
     known = load_config("camvid_w18_small", flags)
     for part in ("train", "val"):
         mine, theirs = build_dataset(custom, part), build_dataset(known, part)

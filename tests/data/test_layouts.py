@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from src.config import UserError, load_config
-from src.config.datasets import NUM_CLASSES
 from src.data.ade20k import INFO as ADE20K
 from src.data.lip import INFO as LIP
 from src.data.loader import build_dataset
@@ -67,7 +66,7 @@ class TestAde20k:
         assert "a label of mode RGB" in refused(root, "ADE20K") and "coloured *_seg.png are of the full ADE20K" in refused(root, "ADE20K")
         (root / "annotations/training/a.png").unlink()
         put(root, "images/training/c.jpg", "annotations/training/c.png", 1)
-        assert "1 files have no label of the same name in" in refused(root, "ADE20K")
+        assert f"{root}/annotations/training/a.png: no such file" in refused(root, "ADE20K")
 
     def test_a_folder_too_high_or_wrong(self, root, tmp_path_factory):
         inner = root / "data/ADEChallengeData2016"
@@ -198,7 +197,11 @@ class TestMapillary:
         assert names(build(root, "Mapillary", split="val")) == ["b"]
 
     def test_the_first_version(self, root):
-        put(root, "training/images/a.jpg", "training/v1.2/labels/a.png", 2)  # 3 labels are fewer than the 124 of version 2.0
+        put(root, "training/images/a.jpg", "training/v1.2/labels/a.png", 2)
+        assert build(root, "Mapillary").label_path(0).parts[-3] == "v2.0"  # as the file of classes is called
+        (root / "config_v2.0.json").rename(root / "config_v1.2.json")
+        assert build(root, "Mapillary").label_path(0).parts[-3] == "v1.2"
+        (root / "config_v1.2.json").rename(root / "config.json")  # 3 labels are fewer than the 124 of version 2.0
         assert build(root, "Mapillary").label_path(0).parts[-3] == "v1.2"
         put(root, "training/images/a.jpg", "training/labels/a.png", 2)
         assert build(root, "Mapillary").label_path(0).parts[-3] == "training"
@@ -208,7 +211,7 @@ class TestMapillary:
         assert "are none of 0..2, 255; labels and classes must be of one version" in refused(root, "Mapillary")
         (root / "training/v2.0/labels/a.png").unlink()
         (root / "training/v2.0/labels").rmdir()
-        assert "training/labels: no such folder; Mapillary holds training/images" in refused(root, "Mapillary")
+        assert "training/v2.0/labels: no such folder; Mapillary holds training/images" in refused(root, "Mapillary")
 
 
 class TestCityscapesCoarse:
@@ -242,18 +245,62 @@ class TestCityscapesCoarse:
         (root / "train_extra.lst").unlink()
         extra.with_name(extra.name.replace("labelIds", "labelTrainIds")).unlink()
         message = refused(root, "Cityscapes", "train.train_list=train_extra.lst")
-        assert "has no label; expected" in message and "gtCoarse.zip holds them" in message
+        assert "_gtCoarse_labelIds.png: no such file" in message and "(gtCoarse.zip holds it)" in message
 
 
-def test_the_commands_in_the_documentation_are_configurations(tmp_path):
-    (tmp_path / "classes.yaml").write_text("classes: [{name: a}, {name: b}]")
-    (tmp_path / "config.json").write_text(
-        json.dumps({"labels": [{"name": k, "readable": k, "color": [0, 0, 0], "evaluate": True} for k in "ab"]})
-    )
-    text = (Path(__file__).resolve().parents[2] / "docs/DATASETS.md").read_text()
-    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("python train.py")]
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory):
+    """One folder that holds every data set as docs/DATASETS.md lays it out, a picture in each part."""
+    root = tmp_path_factory.mktemp("documented")
+    for part, other in (("train", "training"), ("val", "validation"), ("train_extra", "")):
+        annotations = "gtFine" if other else "gtCoarse"
+        put(root, f"leftImg8bit/{part}/aa/x_leftImg8bit.png", f"{annotations}/{part}/aa/x_{annotations}_labelIds.png", 7)
+        if not other:
+            continue
+        put(root, f"images/{part}/x.jpg", f"labels/{part}/x.png", 1)
+        put(root, f"{part}/x.png", f"{part}annot/x.png", 1)
+        put(root, f"images/{other}/x.jpg", f"annotations/{other}/x.png", 1)
+        put(root, f"TrainVal_images/{part}_images/x.jpg", f"TrainVal_parsing_annotations/{part}_segmentations/x.png", 1)
+        put(root, f"JPEGImages/{part}.jpg", f"SegmentationClass/{part}.png", 1)
+        put(root, f"{other}/images/x.jpg", f"{other}/v2.0/labels/x.png", 1)
+        (root / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
+        (root / f"ImageSets/Segmentation/{part}.txt").write_text(part)
+        (root / f"{part}.txt").write_text(f"{part}/x.png {part}annot/x.png")
+    for name in ("classes.yaml", "my_classes.yaml"):
+        (root / name).write_text("classes: [{name: a}, {name: b}]")
+    labels = [{"name": k, "readable": k, "color": [0, 0, 0], "evaluate": True} for k in "ab"]
+    (root / "config_v2.0.json").write_text(json.dumps({"labels": labels}))
+    return root
+
+
+# data set -> the folder that its training labels come from
+LABEL_FOLDERS = {
+    "Cityscapes": "gtFine",
+    "CamVid": "trainannot",
+    "ADE20K": "annotations",
+    "LIP": "TrainVal_parsing_annotations",
+    "VOC": "SegmentationClass",
+    "Mapillary": "training",
+    "custom": "labels",
+}
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [("docs/DATASETS.md", set(LABEL_FOLDERS)), ("README.md", {"Cityscapes", "custom"}), ("README_CN.md", {"Cityscapes", "custom"})],
+)
+def test_the_commands_in_the_documentation_find_their_data(documented, text, names):
+    lines = (Path(__file__).resolve().parents[2] / text).read_text().splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines if line.startswith(("python train.py", "python -m src.data.check "))]
     seen = set()
     for command in commands:
+        if "--data_path" not in command:
+            continue  # --resume OUT
         words = [word for word in command if "=" in word]
-        seen.add(load_config(command[command.index("--config") + 1], {"data_path": str(tmp_path)}, words).dataset.name)
-    assert seen == set(NUM_CLASSES)
+        config = load_config(command[command.index("--config") + 1], {"data_path": str(documented)}, words)
+        train, val = (build_dataset(config, split) for split in ("train", "val"))
+        assert train.label_path(0).relative_to(documented).parts[0] == LABEL_FOLDERS[config.dataset.name] and len(val) == 1, command
+        for name in ("train.lst", "val.lst", "train_extra.lst"):
+            (documented / name).unlink(missing_ok=True)  # Cityscapes' lists are kept, and would come before the others' folders
+        seen.add(config.dataset.name)
+    assert seen == names

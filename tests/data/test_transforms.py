@@ -6,8 +6,9 @@ from PIL import Image
 from src.config import load_config
 from src.data.camvid import CamVid
 from src.data.color import ColorJitter
+from src.data.crop import Crop, crop_image, crop_label
 from src.data.pictures import read_image, read_index_label
-from src.data.transforms import Crop, TrainTransform, crop_image, crop_label, normalize
+from src.data.transforms import TrainTransform, normalize
 from tests.data.make_data import make_camvid, write_png
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -1,9 +1,12 @@
 """The check before training: every rank knows all counts, and the log says what the data holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import train
+from src.config import load_config
 from src.data.loader import TrainSource, build_dataset
 from src.engine import trainer
 from src.engine.checked_data import checked_data, data_report
@@ -40,10 +43,26 @@ def test_the_report_with_validation_and_without(tmp_path):
     config = tiny_config(write_camvid(tmp_path))
     checked, val = (checked_data(config, split, Group()) for split in ("train", "val"))
     starts = ["training data", "training labels do not hold building, pole, pavement, tree", "python -m src.data.check"]
-    assert all(line.startswith(start) for line, start in zip(data_report(checked, None), starts, strict=True))
+    assert all(line.startswith(start) for line, start in zip(data_report(config, checked, None), starts, strict=True))
     (tmp_path / "val/1.png").write_bytes((tmp_path / "train/3.png").read_bytes())
     starts = ["training data", "validation data", "neither training nor", "warning: 1 pictures are for training and", "python -m"]
-    assert all(line.startswith(start) for line, start in zip(data_report(checked, val), starts, strict=True))
+    assert all(line.startswith(start) for line, start in zip(data_report(config, checked, val), starts, strict=True))
+
+
+def test_more_ranks_than_pictures(tmp_path):
+    config = tiny_config(write_camvid(tmp_path), "train.num_samples=2")
+    rank = OneOfTwo(rank=4, size=8)
+    checked_data(config, "train", rank)
+    assert rank.given.shape == (2, 2 + 11 + 1) and not rank.given.any()
+
+
+def test_the_report_says_that_there_are_no_class_weights(tmp_path):
+    checked = checked_data(tiny_config(write_camvid(tmp_path)), "train", Group())
+    checked.dataset.info = replace(checked.dataset.info, name="custom", class_weights=None)
+    line = "loss.use_weights is on but custom has no class weights: all classes weigh 1 (python -m src.data.class_weights with the same"
+    for words, number in (([], 1), ([f"loss.class_weights={[1.0] * 11}"], 0)):
+        report = data_report(load_config("hrnetv2_w18", {}, ["dataset.name=CamVid", "loss.use_weights=True", *words]), checked, None)
+        assert sum(text.startswith(line) for text in report) == number
 
 
 def read_alone(train_step, loader):

@@ -57,3 +57,13 @@ def test_a_glob_that_climbs_names_nothing_outside(root: Path, monkeypatch: pytes
 def test_results_are_no_inputs(root: Path) -> None:
     assert names(".", result_folders=(root / "a" / "deep", root / "b")) == {"a/x.png": "a/x"}
     assert names("b/x.png", result_folders=(root / "b",)) == {"b/x.png": "x"}  # named itself
+
+
+def test_a_word_that_is_too_long_for_a_name(root: Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        find_pictures(["x" * 300])
+
+
+def test_links_to_folders_are_followed(root: Path) -> None:
+    (root / "a" / "linked").symlink_to(root / "b")
+    assert set(names("a")) == {"a/deep/x.JPG", "a/x.png", "a/linked/x.png", "a/linked/y.1.tif", "a/linked/z[1].png"}

@@ -174,3 +174,8 @@ def test_example_of_the_segmenter(weights: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(weights.parent)
     result = doctest.testmod(segmenter_module)
     assert result.attempted > 3 and result.failed == 0
+
+
+def test_a_long_word_is_no_file():
+    word = "dataset.mean=[" + "0" * 300 + "]"  # longer than a file's name may be
+    assert predict._split_words(["a.png", word]) == (["a.png"], [word])

@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from src.checkpoint.atomic import atomic_path
 from src.config import UserError, load_config
+from src.config.dataset_layer import other_classes
 from src.data.basedataset import BaseDataset
 from src.data.check.chart import draw_histogram
 from src.data.check.copies import copy_findings
-from src.data.check.findings import ERROR, NOTE, Finding, by_gravity, file_findings, value_findings
+from src.data.check.findings import ERROR, NOTE, WARNING, Finding, by_gravity, file_findings, value_findings
 from src.data.check.recipe import balance_findings, batch_findings, class_findings, crop_findings
 from src.data.check.report import as_tree, format_classes, format_findings, format_split
 from src.data.check.survey import Survey, survey
@@ -63,6 +64,9 @@ def find_all(config: Any, surveys: Mapping[str, Survey]) -> list[Finding]:
     """Return everything that is wrong or worth knowing."""
     findings = [finding for found in surveys.values() for rule in (file_findings, value_findings) for finding in rule(found)]
     findings += copy_findings(list(surveys.values()))
+    others = other_classes(config)
+    if others:
+        findings.append(Finding(WARNING, others, "take the file that the labels of this folder follow"))
     train = surveys.get("train")
     if train:
         findings += [*batch_findings(train, config), *balance_findings(train, config)]

@@ -58,11 +58,11 @@ def file_findings(survey: Survey) -> Iterator[Finding]:
     deep = [
         f"{survey.dataset.where(index)}: {survey.dataset.image_path(index)} is of mode {sample.image.mode}"
         for index, sample in enumerate(survey.samples)
-        if sample.image and sample.image.mode.startswith(("I", "F"))
+        if sample.image and sample.image.mode.startswith("I;16")
     ]
     if deep:
-        title = f"{split}: pictures of more than 8 bits a channel, of which what is above 255 is cut off ({len(deep)})"
-        yield Finding(WARNING, title, "scale their values to 0..255 and save them as 8-bit RGB", deep)
+        title = f"{split}: pictures of 16 bits a channel, of which the upper 8 count ({len(deep)})"
+        yield Finding(NOTE, title, "nothing, where they use all 16; else (10 or 12 bits of a camera) save them scaled to 0..255", deep)
 
 
 def value_findings(survey: Survey) -> Iterator[Finding]:
@@ -74,14 +74,10 @@ def value_findings(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             ERROR, f"{split}: labels with values of no class ({len(wrong)} of {len(dataset)}); over all of them: {what}", fix, wrong
         )
-    present = set(pixels.nonzero()[0].tolist())
-    label_ids = dataset.label_ids()
-    if present == {0, 255} and label_ids.get(255, 0) is None:
-        title = f"{split}: the labels hold only 0 and 255: these look like binary masks, in which 255 is ignored"
-        yield Finding(ERROR, title, "map 255 to 1, or give the second class `values: [255]` in the file of classes (docs/DATASETS.md)")
-    if getattr(dataset, "label_kind", "") == "labelIds" and 3 < len(present) and max(present) <= 18:
-        title = f"{split}: the labels are read as labelIds, but hold nothing above 18: these look like trainIds"
-        yield Finding(WARNING, title, "name the files *_labelTrainIds.png")
+    for level, description in ((ERROR, dataset.describe_masks(pixels)), (WARNING, dataset.describe_doubtful(pixels))):
+        if description:
+            title, _, fix = description.partition("; ")
+            yield Finding(level, f"{split}: {title}", fix)
     yield from _ignored_findings(survey)
 
 

@@ -10,7 +10,7 @@ from src.config.errors import UserError
 from src.data.check.findings import ERROR, NOTE, WARNING, Finding
 from src.data.check.survey import Survey
 from src.data.loader import steps_per_epoch
-from src.data.statistics import Statistics, shortened
+from src.data.statistics import WEIGHTS_COMMAND, Statistics, shortened
 
 LARGE_IMBALANCE = 100  # of the commonest to the rarest class, in pixels
 ENLARGED = 1.5  # pictures are made so much larger at scale 1
@@ -40,7 +40,8 @@ def balance_findings(train: Survey, config: Any) -> Iterator[Finding]:
     """Yield a large imbalance of the classes that the configuration does nothing about."""
     share, names = train.statistics.share, train.dataset.info.class_names
     present = np.flatnonzero(share)
-    if config.loss.use_weights or config.train.rare_class_temperature or len(present) < 2:
+    weights = config.loss.class_weights or train.dataset.info.class_weights
+    if (config.loss.use_weights and weights) or config.train.rare_class_temperature or len(present) < 2:
         return
     common, rare = present[share[present].argmax()], present[share[present].argmin()]
     ratio = share[common] / share[rare]
@@ -48,8 +49,8 @@ def balance_findings(train: Survey, config: Any) -> Iterator[Finding]:
         yield Finding(
             NOTE,
             f"train: {names[common]} has {ratio:.0f} times as many pixels as {names[rare]}",
-            f"class weights: python -m src.data.class_weights --config {config.preset} --data_path {config.data_path}; or pictures drawn "
-            "by class: train.rare_class_temperature=0.01; crops with more than one class: train.crop_max_class_ratio=0.75",
+            f"class weights: {WEIGHTS_COMMAND}; or pictures drawn by class: train.rare_class_temperature=0.01; "
+            "crops with more than one class: train.crop_max_class_ratio=0.75",
         )
 
 

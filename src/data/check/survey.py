@@ -60,16 +60,7 @@ class Survey:
         self.readable = [index for index, sample in enumerate(samples) if sample.pixels is not None]
         self.pixels = np.array([samples[index].pixels for index in self.readable], np.int64).reshape(-1, NUM_VALUES)
         sizes = np.array([_size_hw(samples[index].label) for index in self.readable], np.int64).reshape(-1, 2)
-        self.statistics = Statistics(sizes, *self._by_class())
-
-    def _by_class(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pixels of each class in each label, and those that are ignored; wrong values are in neither."""
-        classes = np.zeros((len(self.pixels), len(self.dataset.info.class_names)), np.int64)
-        ignored = np.zeros(len(self.pixels), np.int64)
-        for value, train_id in self.dataset.label_ids().items():
-            counts = ignored if train_id is None else classes[:, train_id]
-            counts += self.pixels[:, value]
-        return classes, ignored
+        self.statistics = Statistics(sizes, *dataset.values.by_class(self.pixels, len(dataset.info.class_names)))
 
     def types(self, part: str) -> Counter[str]:
         """Return how many pictures (part "image") or labels ("label") there are of each format and mode, as in "PNG RGB"."""
