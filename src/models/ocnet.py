@@ -77,7 +77,7 @@ class SelfAttention(nn.Cell):
         query = self.f_query(pooled) if self.separate else key
         context = self.W(self.attend(query, key, self.f_value(pooled)))
         # Joined with features of batch norms, whose precision may be another than a convolution's.
-        return self.pool.restore(context, x).astype(x.dtype)
+        return self.pool.restore(context.astype(x.dtype), x)
 
 
 class BaseOC(nn.Cell):
