@@ -64,7 +64,8 @@ def attention_call(args: argparse.Namespace, block: int, gradients: bool) -> Cal
     """Return a call of the attention alone; block -1: with MindSpore's own gradient."""
     rng = np.random.default_rng(0)
     maps = [Tensor(rng.normal(size=(args.batch, args.channels, args.side, args.side)).astype(np.float32)) for _ in range(3)]
-    attention = Softmaxed(args.channels) if block < 0 else MapAttention(args.channels, block)
+    # In training, where block 0 is all positions at once.
+    attention = (Softmaxed(args.channels) if block < 0 else MapAttention(args.channels, block)).set_train()
     if not gradients:
         return lambda: attention(*maps).asnumpy()
     function = ms.value_and_grad(Loss(attention), (0, 1, 2))

@@ -10,8 +10,9 @@
 #
 # Seed after seed is trained in one process, on the device that the recipe or --device_target names, and evaluated as its configuration
 # says. A second call does what is left: a seed that was evaluated is not repeated, one that was interrupted goes on where it stopped; more
-# seeds can be added. The other arguments must be the same then; a folder with another recipe is refused. It stops at the first step that
-# fails, with its status; an interrupt or SIGTERM stops the step too, which saves.
+# seeds can be added. The other arguments must be the same then, and so must be the content of a YAML file and the place of the data: a folder
+# with another recipe is refused. It stops at the first step that fails, with its status; an interrupt or SIGTERM stops the step too, which
+# saves.
 #
 # Environment:
 #   WEIGHTS      which weights are evaluated: last (default), or best, which were chosen by the validation pictures that they are then
@@ -52,16 +53,23 @@ device_of_options() {
   done
 }
 
-# Refuse a folder with runs of another recipe; note the recipe in a new one. Everything: the recipe.
+# Print the recipe: the arguments, the content of a file among them, and where the data is.
+recipe() {
+  printf '%s\n' "$config" "${options[@]}"
+  [ ! -f "$config" ] || printf 'sha256 of CONFIG: %s\n' "$(sha256sum <"$config")"
+  printf 'DATASET_PATH: %s\n' "$(realpath -- "$data")"
+}
+
+# Refuse a folder with runs of another recipe; note the recipe in a new one.
 open_output() {
   local file="$output/recipe.txt"
   [ ! -e "$output" ] || [ -d "$output" ] || fail "OUTPUT_PATH $output: this is no folder"
   if [ -f "$file" ]; then
-    printf '%s\n' "$@" | cmp -s - "$file" \
-      || fail "OUTPUT_PATH $output holds seeds of another recipe, that of $file; give the same arguments, or choose another folder"
+    recipe | cmp -s - "$file" \
+      || fail "OUTPUT_PATH $output holds seeds of another recipe, that of $file; give the same arguments, file and data, or choose another folder"
     return
   fi
-  { mkdir -p -- "$output" && printf '%s\n' "$@" >"$file"; } 2>/dev/null || fail "OUTPUT_PATH $output cannot be written to"
+  { mkdir -p -- "$output" && recipe >"$file"; } 2>/dev/null || fail "OUTPUT_PATH $output cannot be written to"
 }
 
 # Leave no trace of a recipe that train.py refused.
@@ -86,7 +94,7 @@ python="$(find_python)"
 require_packages "$python" mindspore omegaconf cv2
 # shellcheck source=scripts/lib/gpu_env.sh
 [ "$(device_of_options | tail -n 1)" != GPU ] || source "$ROOT/scripts/lib/gpu_env.sh" || exit 2
-open_output "$config" "${options[@]}"
+open_output
 # A src/ in the caller's folder is not ours (Python 3.11 and later).
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 

@@ -1,4 +1,4 @@
-"""Apply the tables of sources.py: recognise a file by its names, and call its parameters as this project does."""
+"""Apply the tables of src/checkpoint/sources: recognise a file by its names, and call its parameters as this project does."""
 
 import re
 from collections.abc import Iterable, Mapping

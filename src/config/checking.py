@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from src.config.errors import UserError
-from src.config.networks import num_outputs, parts_of, smallest_side
+from src.config.networks import grid_side, num_outputs, parts_of
 from src.config.schema import SCHEMA, Key, flatten, last_epoch
 
 
@@ -143,24 +143,38 @@ def _check_loss(config: Any) -> None:
 
 
 def _check_network(config: Any) -> None:
-    model = config.model
-    backbone, head = parts_of(model.name)
+    backbone, head = parts_of(config.model.name)
     if backbone == "resnet":
-        if len(model.resnet.stem_channels) not in (1, 3):
-            raise UserError(f"model.resnet.stem_channels needs one value (7x7) or three (3x3 each); got {list(model.resnet.stem_channels)}")
-        if model.stride2_padding != "symmetric":
-            raise UserError(f"model.stride2_padding {model.stride2_padding} is known for HRNet alone; {model.name} needs symmetric")
-    widths = {"mid_channels": 4 if model.oc.separate_query else 2, "key_channels": 2}
-    for key, factor in widths.items() if head == "asp_oc" else ():
+        _check_resnet(config.model)
+    if head == "asp_oc":
+        _check_asp(config.model)
+    if head == "pyramid_oc":
+        _check_pyramid(config)
+
+
+def _check_resnet(model: Any) -> None:
+    stem = list(model.resnet.stem_channels)
+    if len(stem) not in (1, 3):
+        raise UserError(f"model.resnet.stem_channels needs one value (7x7) or three (3x3 each); got {stem}")
+    if model.stride2_padding != "symmetric":
+        raise UserError(f"model.stride2_padding {model.stride2_padding} is known for HRNet alone; {model.name} needs symmetric")
+
+
+def _check_asp(model: Any) -> None:
+    for key, factor in {"mid_channels": 4 if model.oc.separate_query else 2, "key_channels": 2}.items():
         if model.oc[key] % factor:
             raise UserError(f"model.oc.{key} must be a multiple of {factor} for {model.name}, whose branches share it; got {model.oc[key]}")
-    side = smallest_side(model)
+
+
+def _check_pyramid(config: Any) -> None:
     sizes = {"train.image_size": config.train.image_size, "eval.image_size": config.eval.image_size}
-    for key, size in {**sizes, "eval.window": config.eval.window}.items():
-        if head == "pyramid_oc" and size is not None and min(size) < side:
-            raise UserError(
-                f"{key} {list(size)} is too small for the cells of model.oc.grids {list(model.oc.grids)}: {side} pixels each way"
-            )
+    if config.eval.slide:
+        sizes["eval.window"] = config.eval.window
+    side = grid_side(config.model)
+    for key, size in sizes.items():
+        if size is not None and min(size) < side:
+            grids = list(config.model.oc.grids)
+            raise UserError(f"{key} {list(size)} is too small for the cells of model.oc.grids {grids}: {side} pixels each way")
 
 
 def _check_optimizer(config: Any) -> None:

@@ -27,13 +27,20 @@ def num_outputs(name: str) -> int:
     return 1 if parts_of(name) == ("hrnet", "plain") else 2
 
 
-def smallest_side(model: Any) -> int:
-    """Return the smallest height and width of a picture, pixels: the lowest resolution has a position, each cell of a grid as well.
+def grid_side(model: Any) -> int:
+    """Return the height and width of a picture, pixels, below which a cell of a grid would be empty: 1 without grids.
 
     Args:
         model: `model` of the configuration.
     """
     backbone, head = parts_of(model.name)
-    if head != "pyramid_oc":
-        return _LOWEST_STRIDE
-    return max(_LOWEST_STRIDE, (max(model.oc.grids) - 1) * STRIDES[backbone] + 1)
+    return (max(model.oc.grids) - 1) * STRIDES[backbone] + 1 if head == "pyramid_oc" else 1
+
+
+def smallest_side(model: Any) -> int:
+    """Return the smallest height and width of an exported graph's pictures, pixels: the lowest resolution has a whole position.
+
+    Args:
+        model: `model` of the configuration.
+    """
+    return max(_LOWEST_STRIDE, grid_side(model))

@@ -6,8 +6,10 @@ Source: OCNet.pytorch: run_resnet101_asp_oc.sh, config/__init__.py, dataset/city
 import copy
 from typing import Any
 
-# Subtracted from the pixels of RGB pictures although its order is BGR, and nothing is divided: what the weights were trained with.
-_PIXEL_MEAN = (102.9801, 115.9465, 122.7717)
+# Caffe's mean of blue, green and red, of values 0..1, and what leaves values of 0..255 undivided. OCNet subtracts it from RGB pictures
+# although its order is BGR: what its weights were trained with.
+CAFFE_MEAN = [value / 255 for value in (102.9801, 115.9465, 122.7717)]
+CAFFE_STD = [1 / 255] * 3
 
 _RECIPE: dict[str, Any] = {
     "lr": 0.01,
@@ -24,7 +26,7 @@ _RECIPE: dict[str, Any] = {
         "opt_momentum": 0.9,
         "wd": 0.0005,
     },
-    "dataset": {"color_order": "RGB", "mean": [value / 255 for value in _PIXEL_MEAN], "std": [1 / 255] * 3},
+    "dataset": {"color_order": "RGB", "mean": CAFFE_MEAN, "std": CAFFE_STD},
     "eval": {"image_size": [1024, 2048], "fusion": "logits", "scale_list": [0.75, 1.0, 1.25]},
     "loss": {
         "loss_scale": 1024.0,

@@ -255,21 +255,38 @@ SCHEMA: dict[str, Any] = {
             ),
         },
         "oc": {
-            "mid_channels": Key(512, int, "channels of the features in front of and behind the attention", minimum=4),
-            "key_channels": Key(256, int, "channels of query and key", minimum=2),
+            "mid_channels": Key(
+                512,
+                int,
+                "all heads but ocr and HRNet's plain one: channels of the features in front of and behind the module",
+                minimum=4,
+            ),
+            "key_channels": Key(
+                256,
+                int,
+                "base_oc, pyramid_oc, asp_oc, isa: channels of query and key, in asp_oc half as many; in base_oc of the values too",
+                minimum=2,
+            ),
             "entry_activation": Key(
                 True,
                 bool,
-                "activations behind the batch norms in front of the module and in the auxiliary head (OCNet's pyramid_oc: none)",
+                "all heads but ocr and HRNet's plain one: activations behind the batch norms in front of the module and in the auxiliary "
+                "head (OCNet's pyramid_oc: none)",
                 of_weights=True,
             ),
             "separate_query": Key(
                 False,
                 bool,
-                "query and key have transforms of their own, of two convolutions each (openseg), not one in common (OCNet)",
+                "base_oc, pyramid_oc, asp_oc: query and key have transforms of their own, of two convolutions each (openseg), not one in "
+                "common (OCNet)",
                 of_weights=True,
             ),
-            "dropout": Key(0.05, float, "chance that a channel is dropped behind the attention and in the auxiliary head", minimum=0),
+            "dropout": Key(
+                0.05,
+                float,
+                "all heads but ocr and HRNet's plain one: chance that a channel is dropped behind the module and in the auxiliary head",
+                minimum=0,
+            ),
             "grids": Key(
                 [1, 2, 3, 6], [int], "pyramid_oc: cells each way of the grids within which pixels attend", minimum=1, of_weights=True
             ),
@@ -285,7 +302,13 @@ SCHEMA: dict[str, Any] = {
                 length=2,
                 of_weights=True,
             ),
-            "block": Key(0, int, "attend from so many positions at once, which saves memory and gives the same; 0: from all", minimum=0),
+            "block": Key(
+                0,
+                int,
+                "base_oc, pyramid_oc, asp_oc: attend from so many positions at once, which saves memory and gives the same; 0: from all in "
+                "training, from 1024 in evaluation",
+                minimum=0,
+            ),
         },
         "ocr": {
             "mid_channels": Key(512, int, "channels of pixel and region features", minimum=1),

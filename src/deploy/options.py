@@ -51,10 +51,10 @@ class ExportOptions:
         Raises:
             UserError: if the size is too small for the network.
         """
-        size_hw = self.size_hw or _usual_size(config)
+        source, size_hw = ("--image_size", self.size_hw) if self.size_hw else _usual_size(config)
         side = smallest_side(config.model)
         if min(size_hw) < side:
-            raise UserError(f"--image_size {size_hw[0]} {size_hw[1]}: {config.model.name} needs {side} pixels or more each way")
+            raise UserError(f"{source} {size_hw[0]} {size_hw[1]}: {config.model.name} needs {side} pixels or more each way")
         data = config.dataset
         return InputSpec((self.batch, 3, *size_hw), self.input_dtype, data.color_order, tuple(data.mean), tuple(data.std))
 
@@ -82,20 +82,23 @@ def class_names_and_palette(config: Any) -> tuple[tuple[str, ...], tuple[tuple[i
     return info.class_names, tuple((int(r), int(g), int(b)) for r, g, b in info.palette)
 
 
-def _usual_size(config: Any) -> tuple[int, int]:
-    """Return eval.image_size, or else the size of the first validation picture, or else, without data, that of the data set's pictures."""
+def _usual_size(config: Any) -> tuple[str, tuple[int, int]]:
+    """Return eval.image_size, or else the size of the first validation picture, or else, without data, that of the data set's pictures.
+
+    What it is comes first, for messages.
+    """
     if config.eval.image_size:
         height, width = config.eval.image_size
         _check_size("eval.image_size", (height, width))
-        return height, width
+        return "eval.image_size", (height, width)
     try:
-        return build_dataset(config, "val").size_hw(0)
+        return "the first validation picture's size", build_dataset(config, "val").size_hw(0)
     except UserError:
         pass  # the data is elsewhere, and exporting needs none
     info = dataset_info(config)
     if info.picture_size_hw is None:
         raise UserError(f"--image_size H W is needed: {info.name} has pictures of many sizes")
-    return info.picture_size_hw
+    return f"{info.name}'s picture size", info.picture_size_hw
 
 
 def _check_size(source: str, size_hw: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config.errors import UserError
+from src.config.networks import grid_side
 from src.data.registry import dataset_info
 from src.data.transforms import network_input
 from src.inference.fusion import FUSIONS
@@ -65,6 +66,7 @@ class Predictor:
         window: height and width of a sliding window, pixels; None: the whole picture.
         stride: its step down and across, pixels; needed with `window`.
         batch_size: windows given to the network at once; whole pictures are taken as `predict` gets them.
+        min_side: smallest height and width that the network takes, pixels.
 
     Raises:
         UserError: if windows would leave gaps, there is no scale, or the fusion is unknown.
@@ -89,6 +91,7 @@ class Predictor:
         window: SizeHW | None = None,
         stride: SizeHW | None = None,
         batch_size: int = 1,
+        min_side: int = 1,
     ) -> None:
         if not 1 <= num_classes <= MAX_CLASSES:
             raise ValueError(f"num_classes is {num_classes}; uint8 labels hold 1..{MAX_CLASSES}")
@@ -107,7 +110,7 @@ class Predictor:
         self._align_corners, self._half_pixel_centers = align_corners, half_pixel_centers
         self._image_size, self._flip, self._scales, self._fusion = image_size, flip, tuple(scales), fusion
         self._mirrored_classes = np.arange(num_classes) if mirrored_classes is None else mirrored_classes
-        self._window, self._stride, self._batch_size = window, stride, batch_size
+        self._window, self._stride, self._batch_size, self._min_side = window, stride, batch_size, min_side
 
     @classmethod
     def from_config(cls, network: nn.Cell, config: Any) -> "Predictor":
@@ -129,6 +132,7 @@ class Predictor:
             window=tuple(protocol.window) if protocol.slide else None,
             stride=tuple(protocol.stride) if protocol.slide else None,
             batch_size=protocol.batch_size,
+            min_side=grid_side(config.model),
         )
 
     @property
@@ -156,6 +160,7 @@ class Predictor:
 
         Raises:
             ValueError: if there is no picture, or they differ in size or are no uint8 RGB pictures.
+            UserError: if they are too small for the network.
         """
         _check_images(images)
         with _evaluating(self._network):
@@ -174,6 +179,7 @@ class Predictor:
 
         Raises:
             ValueError: as in `predict`.
+            UserError: as in `predict`.
         """
         _check_images(images)
         with _evaluating(self._network):
@@ -203,6 +209,11 @@ class Predictor:
         """Return the pictures at a scale, (B, 3, round(scale * H), round(scale * W)) float32, normalised."""
         base_hw = self._image_size or _size_hw(images)
         height, width = (max(1, round(side * scale)) for side in base_hw)
+        if self._window is None and min(height, width) < self._min_side:
+            raise UserError(
+                f"a picture of {_size_hw(images)} (height, width) reaches the network as {(height, width)}, which needs {self._min_side} "
+                "pixels each way (model.oc.grids); set a larger eval.image_size, or leave small scales out of eval.scale_list"
+            )
         return np.stack([network_input(image, (height, width), self._mean, self._std, self._color_order) for image in images])
 
     def _sized_logits(self, image: np.ndarray, size_hw: SizeHW) -> np.ndarray:

@@ -5,6 +5,8 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+EVALUATION_BLOCK = 1024  # queries at once where nothing is said: as fast as all at once, with a tenth of the memory (docs/PERFORMANCE.md)
+
 
 class DotProductAttention(nn.Cell):
     """Each query's context: the values, weighted by the softmax of its similarity to the keys.
@@ -12,9 +14,11 @@ class DotProductAttention(nn.Cell):
     Queries may be taken in blocks, one behind the other, so that the similarities of one block alone are held at a time. The gradient works
     each block's similarities out again. What comes out is the same but for float rounding.
 
+    All is computed in float32: among thousands of keys weights, and gradients of similarities, would be subnormal in float16.
+
     Args:
         key_channels: D, channels of query and key.
-        block: so many queries at once; 0: all.
+        block: so many queries at once; 0: all in training, where blocks take longer, and EVALUATION_BLOCK in evaluation.
 
     Inputs:
         query: (B, D, N) float.
@@ -44,39 +48,46 @@ class DotProductAttention(nn.Cell):
 
     def construct(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Return the context of each query."""
-        query = self._scaled(query)
-        if self.block == 0:
-            return self._attend(query, key, value)
+        dtype = value.dtype
+        query, key, value = self._scaled(query), self.cast(key, ms.float32), self.cast(value, ms.float32)
+        count = ops.shape(query)[2]
+        block = self.block or (count if self.training else EVALUATION_BLOCK)
+        if count <= block:
+            return self.cast(self._attend(query, key, value), dtype)
+        return self.cast(self._attend_by_blocks(query, key, value, block), dtype)
+
+    def _attend_by_blocks(self, query: Tensor, key: Tensor, value: Tensor, block: int) -> Tensor:
         # The first block takes what whole blocks leave over: MindSpore Lite has no slices that reach beyond the end.
         count = ops.shape(query)[2]
-        start = (count - 1) % self.block + 1
+        start = (count - 1) % block + 1
         context = self._attend(query[:, :, 0:start], key, value)
         # A while loop, which MindSpore unrolls where N is known and keeps where it changes from call to call.
         while start < count:
             # Not before the last block is done: all would be held at once.
-            later = self.depend(query, context)[:, :, start : start + self.block]
+            later = self.depend(query, context)[:, :, start : start + block]
             context = self.concat((context, self._attend(later, key, value)))
-            start = start + self.block
+            start = start + block
         return context
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        return self.right_transposed(value, self.cast(self._weights(query, key), value.dtype))
+        return self.right_transposed(value, self._weights(query, key))
 
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
-        return self.softmax(self.cast(self.left_transposed(query, key), ms.float32))  # (B, N, M)
+        return self.softmax(self.left_transposed(query, key))  # (B, N, M)
 
     def _scaled(self, query: Tensor) -> Tensor:
-        return query * self.cast(self.temperature, query.dtype)
+        return self.cast(query, ms.float32) * self.temperature
 
     def bprop(self, query: Tensor, key: Tensor, value: Tensor, context: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of query, key and value from that of the context."""
-        query = self._scaled(query)
+        dtypes = query.dtype, key.dtype, value.dtype
+        query, key, value = self._scaled(query), self.cast(key, ms.float32), self.cast(value, ms.float32)
+        gradient, context = self.cast(gradient, ms.float32), self.cast(context, ms.float32)
         count = ops.shape(query)[2]
         step = self.block or count
         num_keys = ops.shape(key)[2]
         # What the softmax's gradient subtracts, one number for each query.
-        shift = self.sum(self.cast(gradient, ms.float32) * self.cast(context, ms.float32), 1)
-        shift = shift.reshape((-1, count, 1))  # (B, N, 1)
+        shift = self.sum(gradient * context, 1).reshape((-1, count, 1))  # (B, N, 1)
         of_query: tuple[Tensor, ...] = ()
         of_key, of_value = self.zeros_like(key), self.zeros_like(value)
         done: tuple[Tensor, ...] = (shift,)
@@ -84,15 +95,15 @@ class DotProductAttention(nn.Cell):
             stop = start + step
             queries, gradients = self.depend(query, done)[:, :, start:stop], self.depend(gradient, done)[:, :, start:stop]
             weights = self._weights(queries, key)  # (B, n, M)
-            of_value = of_value + self.multiply(gradients, self.cast(weights, value.dtype))
-            of_weights = self.cast(self.left_transposed(gradients, value), ms.float32)
+            of_value = of_value + self.multiply(gradients, weights)
+            of_weights = self.left_transposed(gradients, value)
             # Tiled, because a subtraction that broadcasts keeps 16 bytes an element for as long as the graph lives (2.8, CPU).
             shifts = self.tile(shift[:, start:stop], (1, 1, num_keys))
-            of_similarity = self.cast(weights * (of_weights - shifts), key.dtype)
+            of_similarity = weights * (of_weights - shifts)
             of_query = of_query + (self.right_transposed(key, of_similarity),)
             of_key = of_key + self.multiply(queries, of_similarity)
             done = (of_query[-1], of_key, of_value)
-        return self._scaled(self.concat(of_query)), of_key, of_value
+        return self.cast(self._scaled(self.concat(of_query)), dtypes[0]), self.cast(of_key, dtypes[1]), self.cast(of_value, dtypes[2])
 
 
 class MapAttention(nn.Cell):

@@ -76,7 +76,8 @@ class SelfAttention(nn.Cell):
         key = self.f_key(pooled)
         query = self.f_query(pooled) if self.separate else key
         context = self.W(self.attend(query, key, self.f_value(pooled)))
-        return self.pool.restore(context, x)
+        # Joined with features of batch norms, whose precision may be another than a convolution's.
+        return self.pool.restore(context.astype(x.dtype), x)
 
 
 class BaseOC(nn.Cell):

@@ -23,6 +23,10 @@ from src.config.networks import HEADS
         ),
         (["model.name=seg_resnet_pyramid_oc", "train.image_size=[769,40]"], "[769, 40] is too small for the cells"),
         (["model.name=seg_hrnet_pyramid_oc", "model.oc.grids=[194]"], "773 pixels each way"),
+        (
+            ["model.name=seg_resnet_pyramid_oc", "eval.slide=True", "eval.window=[40,60]", "eval.stride=[9,9]"],
+            "eval.window [40, 60] is too",
+        ),
     ],
 )
 def test_impossible_networks_are_refused_in_one_line(words: list[str], message: str) -> None:
@@ -33,6 +37,7 @@ def test_impossible_networks_are_refused_in_one_line(words: list[str], message: 
 
 def test_small_crops_suffice_without_a_grid() -> None:
     assert load_config("resnet101_base_oc", {}, ["train.image_size=[33,40]", "eval.window=[40,40]", "eval.stride=[20,20]"])
+    assert load_config("resnet101_pyramid_oc", {}, ["eval.window=[40,40]", "eval.stride=[20,20]"])  # without eval.slide no window
 
 
 def test_presets_have_ocnets_recipe() -> None:

@@ -15,6 +15,7 @@ from mindspore import Tensor, nn
 
 import export
 from src.checkpoint.weights import load_weights, save_weights
+from src.config.errors import UserError
 from src.data.transforms import normalize
 from src.deploy import exporting, verification
 from src.deploy.manifest import file_sha256, read_manifest
@@ -127,6 +128,9 @@ def test_the_size_is_the_evaluations_unless_given(tmp_path: Path) -> None:
     assert options.input_spec(tiny_config(data)).shape == (1, 3, 288, 384)
     assert options.input_spec(tiny_config(None, "eval.image_size=null")).shape == (1, 3, 360, 480)
     assert options.input_spec(tiny_config(None, "eval.image_size=null", "dataset.name=Cityscapes")).shape == (1, 3, 1024, 2048)
+    small = tiny_config(data, "eval.image_size=null", "model.name=seg_hrnet_pyramid_oc", "model.oc.grids=[12]", "train.image_size=[64,64]")
+    with pytest.raises(UserError, match="the first validation picture's size 40 56: seg_hrnet_pyramid_oc needs 45 pixels"):
+        options.input_spec(small)
     assert ExportOptions(tmp_path / "m.mindir", size_hw=(64, 32), batch=3).input_spec(tiny_config(None)).shape == (3, 3, 64, 32)
 
 

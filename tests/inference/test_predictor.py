@@ -239,7 +239,7 @@ def config_of(**evaluation):
     return SimpleNamespace(
         dataset=SimpleNamespace(name="CamVid", classes=None, num_classes=NUM_CLASSES, color_order="BGR", mean=list(MEAN), std=list(STD)),
         eval=SimpleNamespace(**{**protocol, **evaluation}),
-        model=SimpleNamespace(align_corners=False, half_pixel_centers=False),
+        model=SimpleNamespace(name="seg_hrnet", align_corners=False, half_pixel_centers=False),
     )
 
 
@@ -256,6 +256,18 @@ def test_from_config_reads_the_protocol(net):
     }
     single = Predictor.from_config(net, config_of(multi_scale=False, slide=False, image_size=[32, 64])).protocol
     assert (single["scales"], single["window"], single["stride"], single["image_size"]) == ([1.0], None, None, [32, 64])
+
+
+def test_pictures_too_small_for_the_networks_grids_are_refused(net):
+    config = config_of(slide=False, flip=False, scale_list=[1.0, 0.5])
+    config.model.name, config.model.oc = "seg_resnet_pyramid_oc", SimpleNamespace(grids=[1, 3])
+    predictor = Predictor.from_config(net, config)
+    message = (
+        r"a picture of \(33, 41\) \(height, width\) reaches the network as \(16, 20\), which needs 17 pixels each way.*eval.scale_list"
+    )
+    with pytest.raises(UserError, match=message):
+        predictor.predict(pictures(1, 33, 41))
+    assert predictor.predict(pictures(1, 34, 41)).shape == (1, 34, 41)
 
 
 def test_from_config_predicts_as_the_options_say(net):

@@ -57,6 +57,34 @@ def test_blocks_in_a_graph_for_all_sizes_and_their_gradient_in_one_of_its_own() 
         np.testing.assert_allclose(attention(*map(Tensor, sliced[:3])).asnumpy(), by_torch(sliced)[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("block", [0, 64])
+def test_float16_does_not_lose_small_weights(block: int) -> None:
+    # Weights of 1/9409 are subnormal in float16, and gradients of similarities below its smallest number.
+    key = random(1, 1, 4, 9409)  # the value too, so that the small gradients add up
+    arrays = [random(0, 1, 4, 70), key, key, random(3, 1, 4, 70) / 4096]
+    halves = [array.astype(np.float16) for array in arrays]
+    context, gradients = by_torch(halves)
+    attention = DotProductAttention(4, block).set_train()
+    given = attention(*map(Tensor, halves[:3]))
+    assert given.dtype == ms.float16
+    np.testing.assert_allclose(given.asnumpy(), context, atol=1e-3)
+    for mine, expected in zip(ms.grad(Weighted(attention), (0, 1, 2))(*map(Tensor, halves)), gradients, strict=True):
+        assert mine.dtype == ms.float16
+        np.testing.assert_allclose(mine.asnumpy(), expected, atol=max(0.02 * np.abs(expected).max(), 2**-24))
+
+
+def test_evaluation_attends_by_blocks_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = [random(0, 2, 5, 22), random(1, 2, 5, 9), random(2, 2, 3, 9)]
+    sizes: list[int] = []
+    attend = DotProductAttention._attend
+    monkeypatch.setattr("src.models.attention.EVALUATION_BLOCK", 8)
+    monkeypatch.setattr(DotProductAttention, "_attend", lambda self, *given: sizes.append(given[0].shape[2]) or attend(self, *given))
+    attention = DotProductAttention(5)
+    contexts = [attention.set_train(training)(*map(Tensor, arrays)).asnumpy() for training in (False, True)]
+    assert sizes == [6, 8, 8, 22]
+    np.testing.assert_allclose(*contexts, atol=1e-6)
+
+
 def test_a_uniform_map_gives_the_mean_of_the_values() -> None:
     value = random(0, 1, 2, 3, 4)
     zeros = Tensor(np.zeros((1, 6, 3, 4), np.float32))

@@ -68,6 +68,19 @@ calls() {
   [[ "$output" == *"WEIGHTS=best needs -- --eval_callback True" ]]
 }
 
+@test "another content of the recipe's file, and other data" {
+  mkdir -p "other data"
+  ln -s "a data set" "same data"
+  echo "lr: 0.1" >recipe.yaml
+  call run_seeds.sh recipe.yaml "a data set" out 1
+  assert_refused_here() { assert_refused "give the same arguments, file and data" run_seeds.sh recipe.yaml "$1" out 1 2; }
+  rm "$RECORDS/calls"
+  assert_refused_here "other data"
+  call run_seeds.sh recipe.yaml "same data" out 1
+  echo "lr: 0.2" >recipe.yaml
+  assert_refused_here "a data set"
+}
+
 @test "what train.py refuses leaves nothing" {
   REFUSED=1 run -2 call run_seeds.sh nothing "a data set" out 1
   [ ! -e out ]

@@ -116,7 +116,7 @@ def _warnings(row: Source, structure: Structure, report: LoadReport) -> list[str
     lines = []
     if row.name == "modelzoo":
         lines.append("if the file is this project's own, and its .yaml is lost, this is wrong: convert again what it was made of")
-    if structure.head and not structure.head.has_aux and report.reinitialised:
+    if any(name.startswith(_AUX_HEAD) for name in report.reinitialised) and not (structure.head and structure.head.has_aux):
         lines.append("the file has no auxiliary head: aux_head is new, which training alone looks at")
     return lines
 
@@ -168,7 +168,8 @@ def check_fit(
         arrays: the file's, by this project's names.
         config: the complete configuration of the network.
         where: the flag and the file, for messages.
-        structure: of the arrays; a backbone is compared alone, and 90 % of it are enough; an auxiliary head may be absent as a whole.
+        structure: of the arrays; a backbone is compared alone, and 90 % of it are enough; an auxiliary head may be absent as a whole, but
+            not OCR's.
         row: the source of the arrays, in whose parts of a network a name that the table does not know is a layer too much.
         classes_may_differ: let classifier layers of another number of classes stand under `reinitialised`.
 
@@ -181,7 +182,8 @@ def check_fit(
         shapes = {name: shape for name, shape in shapes.items() if is_backbone(name)}
     report = match(arrays, shapes)
     check_shapes(where, report, arrays, shapes, classes_may_differ=classes_may_differ)
-    if structure.head and not structure.head.has_aux:
+    # What OCR's auxiliary head says, its main head looks at.
+    if structure.head and not structure.head.has_aux and structure.head.name != "ocr":
         report.reinitialised += [name for name in report.missing if name.startswith(_AUX_HEAD)]
         report.missing = [name for name in report.missing if not name.startswith(_AUX_HEAD)]
     check_enough(where, report, shapes, complete=structure.head is not None)

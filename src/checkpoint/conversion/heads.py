@@ -28,7 +28,7 @@ class Head:
         title: for people; empty for a plain one.
         classifier: the layer that gives the main logits.
         num_classes: K, channels of the logits.
-        has_aux: there is an auxiliary head, as in every network here but HRNet's plain one.
+        has_aux: there is a parameter of an auxiliary head, which every network here has but HRNet's plain one.
         settings: configuration key -> value, but for the number of classes.
     """
 
@@ -51,7 +51,7 @@ def read_head(shapes: Shapes) -> Head | None:
     if f"{classifier}.weight" not in shapes:
         return None
     settings = _hrnet_plain(shapes) if classifier == "last_layer.3" else _READERS.get(name, _context)(shapes)
-    has_aux = "aux_head.3.weight" in shapes
+    has_aux = shapes.has_part("aux_head")
     return Head(name, _TITLES[name], classifier, shapes.channels(classifier), has_aux, settings)
 
 

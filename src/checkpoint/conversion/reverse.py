@@ -57,9 +57,9 @@ def reverse(checkpoint: Path, target: Path, wanted: str) -> list[str]:
 def _check_network(structure: Structure, where: str) -> None:
     head = structure.head.name if structure.head else "plain"
     if structure.backbone.name != "hrnet" or head not in ("plain", "ocr"):
+        title = " + ".join(filter(None, (structure.backbone.title, structure.head.title if structure.head else "")))
         raise UserError(
-            f"{where}: --reverse writes HRNets, plain or with OCR, for --source {' or '.join(REVERSE_SOURCES)}; "
-            f"{structure.backbone.title}{f' + {structure.head.title}' if structure.head else ''} has no way back yet"
+            f"{where}: --reverse writes HRNets, plain or with OCR, for --source {' or '.join(REVERSE_SOURCES)}; {title} has no way back yet"
         )
 
 

@@ -26,6 +26,10 @@ class Shapes:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    def has_part(self, part: str) -> bool:
+        """Return whether there is anything of a part of the network, a layer or a sequence of them."""
+        return any(name.startswith(f"{part}.") for name in self._arrays)
+
     def kernel(self, layer: str) -> tuple[int, ...]:
         """Return a convolution's (channels out, channels in, height, width).
 

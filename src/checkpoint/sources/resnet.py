@@ -12,11 +12,10 @@ from typing import Any
 
 from src.checkpoint.sources.hrnet import OFFICIAL_LAYERS
 from src.checkpoint.sources.source import Source
+from src.config.ocnet import CAFFE_MEAN, CAFFE_STD
 
 _MAX_GRIDS = 10
 _ABN_SHIFT = 1e-5
-# Caffe's mean of blue, green and red, of values 0..255, which are divided by nothing.
-_CAFFE_MEAN, _CAFFE_STD = [value / 255 for value in (102.9801, 115.9465, 122.7717)], [1 / 255] * 3
 
 
 def _conv_bn(there: str, here: str | None = None) -> dict[str, str]:
@@ -99,8 +98,8 @@ _OCNET_FACTS: dict[str, Any] = {
     "model.ocr.scale": 1,
     "model.ocr.negative_slope": 0.01,
     "dataset.color_order": "RGB",
-    "dataset.mean": _CAFFE_MEAN,
-    "dataset.std": _CAFFE_STD,
+    "dataset.mean": CAFFE_MEAN,
+    "dataset.std": CAFFE_STD,
     "eval.fusion": "logits",
 }
 _OPENSEG_FACTS = {

@@ -6,6 +6,7 @@ Expected: 79.55 mIoU single scale, 80.62 multi-scale + flip, Cityscapes val, fro
 Device and time: 4 GPUs, batch 8 in all, 40k steps (reported; not run here).
 Command: python train.py --config resnet101_isa --data_path DATA --checkpoint_path BACKBONE --output_path OUT
 The network is openseg's: half the dilation in the first block of a dilated stage, plain ReLUs.
+    Pictures are normalised as in OCNet, Caffe's mean in BGR order taken from RGB; openseg takes it from BGR (dataset.color_order=BGR).
 """
 
 from src.config.ocnet import ocnet_recipe

@@ -296,6 +296,9 @@ def test_relatives_with_other_blocks(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_files_that_lack_or_mix_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, isa = weights_of("ocnet", "base_oc"), weights_of("openseg", "isa")
     refused({name: value for name, value in base.items() if name != "dsn.1.running_var"}, tmp_path, capsys, "aux_head.1.moving_variance")
+    without_end = {name: value for name, value in weights_of("openseg", "ocr").items() if "dsn_head.3" not in name}
+    refused(without_end, tmp_path, capsys, "aux_head.3")
+    refused({name: value for name, value in base.items() if not name.startswith("dsn.3")}, tmp_path, capsys, "aux_head.3")
     refused({name: value for name, value in base.items() if not name.startswith("layer3")}, tmp_path, capsys, "layer3 is missing")
     refused({name: value for name, value in isa.items() if "isa_head.2" not in name}, tmp_path, capsys, "docs/WEIGHTS.md")
     refused(base | prefixed(base, "module."), tmp_path, capsys, "two networks")
@@ -312,6 +315,12 @@ def test_leftovers_of_synchronised_norms(convert: Callable, capsys: pytest.Captu
     arrays = weights_of("openseg", "isa")
     convert(arrays | {f"module.backbone.resinit.bn1.{name}": np.ones(3, np.float32) for name in ("_tmp_running_mean", "_running_iter")})
     assert "unexpected     0" in capsys.readouterr().out
+
+
+def test_a_way_back_of_a_plain_resnet(convert: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    convert(weights_of("openseg", "plain"))
+    assert command(tmp_path / "back.pth", tmp_path / "out.ckpt", "--reverse", "--source", "official") == 2
+    assert "; ResNet [1, 2, 1, 1] has no way back yet" in capsys.readouterr().err
 
 
 def test_no_way_back(convert: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
