@@ -57,7 +57,7 @@ def test_unknown_colours_are_counted_and_named(tmp_path, capsys):
     write_png(tmp_path / "masks" / "c.png", np.array([[SKY]], np.uint8))
     assert run(main, words(tmp_path)) == 2
     error = capsys.readouterr().err
-    assert "2 colours are of no class: (0,0,190) 3 pixels, first in" in error and "b.png, nearest (0,0,192) pavement" in error
+    assert "colours of no class (2): (0,0,190) 3 pixels, first in" in error and "b.png, nearest (0,0,192) pavement" in error
     assert "(127,64,128) 2 pixels" in error and "a.png, nearest (128,64,128) road; nothing was written" in error
     assert error.count("\n") == 1 and not list((tmp_path / "out").iterdir())
 
