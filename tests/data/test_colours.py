@@ -62,11 +62,17 @@ def test_unknown_colours_are_counted_and_named(tmp_path, capsys):
     assert error.count("\n") == 1 and not list((tmp_path / "out").iterdir())
 
 
+def test_class_numbers_in_three_equal_channels(tmp_path, capsys):
+    write_png(tmp_path / "masks" / "a.png", np.array([[SKY, (1, 1, 1), (2, 2, 2)]], np.uint8))
+    assert run(main, words(tmp_path)) == 2
+    assert "if these are class numbers, the three channels are equal: save one of them" in capsys.readouterr().err
+
+
 def test_many_unknown_colours_are_summed_up(tmp_path, capsys):
     write_png(tmp_path / "masks" / "a.png", np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8))
     assert run(main, words(tmp_path)) == 2
     error = capsys.readouterr().err
-    assert "400 colours" in error and "| and 395 more" in error and "resized smoothly" in error and len(error) < 900
+    assert "colours of no class (400)" in error and "| and 395 more" in error and "resized smoothly" in error and len(error) < 900
 
 
 @pytest.mark.parametrize(
