@@ -16,6 +16,7 @@ from pathlib import Path
 from src.checkpoint.run_folder import check_output, config_for_checkpoint
 from src.config import UserError, load_config
 from src.config.facts import report_facts
+from src.data.folders import check_data_folder
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job
@@ -48,6 +49,7 @@ def evaluate(job: Job, given: str | None, words: list[str]) -> int:
     config = load_config(source, flags, words)
     folder = Path(config.output_path)
     check_output(folder, new_run=False)
+    check_data_folder(config.data_path, config.dataset.name)
     prepare_environment(config.device_target)
 
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.

@@ -19,6 +19,7 @@ from src.checkpoint.run_folder import LOG_FILE, check_output, config_for_resume,
 from src.config import UserError, load_config
 from src.config.facts import report_facts
 from src.config.loading import DEFAULT_PRESET
+from src.data.folders import check_data_folder
 from src.runtime.entry import build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job, run_to_continue
@@ -88,6 +89,7 @@ def train(job: Job, source: str | None, words: list[str], may_be_complete: bool 
     config = load_config(source, flags, words, ask_weights=not resume)
     folder = Path(config.output_path)
     check_output(folder, new_run=not resume)
+    check_data_folder(config.data_path, config.dataset.name)
     prepare_environment(config.device_target)
 
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.

@@ -118,9 +118,10 @@ def parse_classes(tree: Any, source: str) -> Classes:
 
 def _class_entry(entry: Any, number: int, source: str) -> ClassEntry:
     where = f"{source}: class {number}"
+    if isinstance(entry, dict):
+        _known_keys(entry, CLASS_KEYS, where)
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
         raise UserError(f"{where} needs a name (text: quote 'no'), as in {{name: road, color: [128, 64, 128]}}; got {entry!r}")
-    _known_keys(entry, CLASS_KEYS, where)
     if entry.get("values") == []:
         raise UserError(f"{where}: 'values' of {entry['name']} is empty; leave it out where labels hold {number}")
     found = _entry(entry["name"], entry, voc_color(number + 1), [number], source)

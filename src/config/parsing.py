@@ -25,7 +25,8 @@ def read_yaml(path: Path, source: str) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
         if not isinstance(values, dict):
-            raise UserError(f"{source}: expected 'key: value' lines, found {type(values).__name__}")
+            found = {type(None): "nothing", list: "a list", str: "text"}.get(type(values), "a single value")
+            raise UserError(f"{source}: expected 'key: value' lines, found {found}")
         # Through OmegaConf, so that 1e-3 is a number as it is in key=value words (YAML 1.1 reads it as text).
         return _plain(OmegaConf.create(text))
     except FileNotFoundError:

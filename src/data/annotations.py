@@ -1,7 +1,6 @@
 """Read polygon annotations: LabelMe's JSON and Cityscapes' (gtFine_polygons.json, gtCoarse_polygons.json)."""
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -11,6 +10,7 @@ from src.data.pictures import picture_size_hw
 
 Point = tuple[float, float]  # x, y in pixels
 MAX_SIDE = 65500  # pixels; Pillow and the formats end there
+MAX_COORDINATE = 1e6  # pixels; shapes may lie outside the picture, but not where Pillow's numbers end
 NUM_POINTS = {"polygon": 3, "rectangle": 2, "circle": 2}  # a polygon: at least
 
 
@@ -82,6 +82,8 @@ def _labelme(tree: dict[str, Any], path: Path) -> Annotation:
         if not isinstance(entry, dict):
             raise UserError(f"{where} must have 'label' and 'points'; got {str(entry)[:60]}")
         kind = entry.get("shape_type") or "polygon"
+        if kind == "mask":
+            raise UserError(f"{where} ({entry.get('label')!r}) is a mask; LabelMe's AI masks are not supported: convert it to a polygon")
         if kind not in NUM_POINTS:
             raise UserError(f"{where} ({entry.get('label')!r}) is a {kind}; only {', '.join(NUM_POINTS)} cover an area: draw it as one")
         shapes.append(_shape(entry.get("label"), kind, entry.get("points"), where))
@@ -109,11 +111,16 @@ def _check_picture(name: Any, size_hw: tuple[int, int], path: Path) -> None:
 
 
 def _shape(label: Any, kind: str, points: Any, where: str) -> Shape:
-    if not isinstance(label, str) or not label:
-        raise UserError(f"{where} has no label; got {label!r}")
+    if label is None or label == "":
+        raise UserError(f"{where} has no label")
+    if not isinstance(label, str):
+        raise UserError(f"{where}: its label must be text; got {label!r}")
     where = f"{where} ({label!r})"
     if not isinstance(points, list) or not all(_is_point(point) for point in points):
         raise UserError(f"{where}: its points must be a list of [x, y]; got {str(points)[:60]}")
+    far = next((x for point in points for x in point if not abs(x) <= MAX_COORDINATE), None)
+    if far is not None:
+        raise UserError(f"{where}: the coordinate {far} is not finite, or no place near a picture; draw it again")
     expected = NUM_POINTS[kind]
     if len(points) < expected or (kind != "polygon" and len(points) > expected):
         at_least = "at least " if kind == "polygon" else ""
@@ -122,4 +129,4 @@ def _shape(label: Any, kind: str, points: Any, where: str) -> Shape:
 
 
 def _is_point(point: Any) -> bool:
-    return isinstance(point, list) and len(point) == 2 and all(type(x) in (int, float) and math.isfinite(x) for x in point)
+    return isinstance(point, list) and len(point) == 2 and all(type(x) in (int, float) for x in point)

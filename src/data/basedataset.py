@@ -10,8 +10,9 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.class_pixels import count_values
+from src.data.folders import check_data_folder
 from src.data.label_values import LabelValues
-from src.data.lists import Pair, list_path, read_pairs, refuse_missing, unique_names
+from src.data.lists import Pair, list_path, origin, read_pairs, refuse_missing, unique_names
 from src.data.pictures import Box, check_end, picture_size_hw, read_image, read_index_label
 
 MASKS = (
@@ -97,8 +98,7 @@ class BaseDataset:
         self.root = Path(root)
         self.split = split
         self.ignore_label = ignore_label
-        if not self.root.is_dir():
-            raise UserError(f"{self.root}: no such data folder; give the folder of the {self.info.name} data by --data_path")
+        check_data_folder(root, self.info.name)
         names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
         pairs = [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
         self.pairs = pairs[:num_samples] if num_samples else pairs
@@ -118,6 +118,11 @@ class BaseDataset:
         if self.info.label_ids is not None:
             return self.info.label_ids
         return {**{k: k for k in range(len(self.info.class_names))}, 255: None}
+
+    @property
+    def origin(self) -> str:
+        """The lists or folders that the pictures come from."""
+        return origin(self.root, self.pairs)
 
     def refuse_missing_files(self) -> None:
         """Raise a UserError where a picture or a label is missing."""
@@ -142,10 +147,6 @@ class BaseDataset:
         """Return the path of a label."""
         return self.pairs[index].label
 
-    def where(self, index: int) -> str:
-        """Return the list and its line, or the folder, that names a sample, for messages."""
-        return self.pairs[index].where
-
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return picture (HWC uint8 RGB) and label (HW uint8 train ids, `ignore_label` where nothing counts).
 
@@ -165,10 +166,8 @@ class BaseDataset:
         with _naming(pair):
             size, label_size = picture_size_hw(pair.image), picture_size_hw(pair.label)
         if size != label_size:
-            raise UserError(
-                f"{pair.where}: {pair.image} is {size[1]}x{size[0]} pixels but its label {pair.label} is "
-                f"{label_size[1]}x{label_size[0]}; they must agree"
-            )
+            sides = f"{size[1]}x{size[0]} pixels but its label {pair.label} is {label_size[1]}x{label_size[0]}"
+            raise UserError(pair.named(f"{pair.image} is {sides}; they must agree"))
         return size
 
     def check_image_end(self, index: int) -> None:
@@ -194,7 +193,7 @@ class BaseDataset:
         values = self.read_values(index, box)
         wrong = self.describe_wrong(count_values(values))
         if wrong:
-            raise UserError(f"{self.where(index)}: {self.label_path(index)}: {wrong}")
+            raise UserError(self.pairs[index].named(f"{self.label_path(index)}: {wrong}"))
         return cv2.LUT(values, self.values.table)
 
     def read_values(self, index: int, box: Box | None = None) -> np.ndarray:
@@ -245,4 +244,4 @@ def _naming(pair: Pair) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"{pair.where}: {error}") from None
+        raise UserError(pair.named(str(error))) from None

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from src.config.checking import nearest
 from src.config.errors import UserError
 from src.data.class_table import ClassTable, Color, camvid_table, cityscapes_table, read_class_table
-from src.data.label_files import find_inputs, palette_picture, staging, target_of
-from src.data.pictures import UNREADABLE, check_end
+from src.data.label_files import describe_written, find_inputs, palette_picture, staging, target_of
+from src.data.pictures import EQUAL_CHANNELS, UNREADABLE, check_end
 from src.runtime.entry import OneLineParser, run
 
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")  # JPEG: found, and refused with its reason
@@ -124,7 +124,9 @@ def _describe(unknown: Counter[int], files: dict[int, Path], table: ClassTable) 
         parts.append(f"{_text(color)} {pixels} pixels, first in {files[code]}, nearest {_text(closest)} {table.color_names[closest]}")
     more = f" | and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
     blurred = "; many colours: were the masks resized smoothly, or saved as JPEG once?" if len(unknown) > 50 else ""
-    return f"{len(unknown)} colours are of no class: {' | '.join(parts)}{more}; nothing was written{blurred}"
+    is_grey = all(code % 0x010101 == 0 for code in unknown)  # red = green = blue
+    grey = f"; all of them are grey: if these are class numbers, {EQUAL_CHANNELS}" if is_grey else ""
+    return f"colours of no class ({len(unknown)}): {' | '.join(parts)}{more}; nothing was written{blurred}{grey}"
 
 
 def _nearest_color(color: Color, table: ClassTable) -> Color:
@@ -143,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--palette", required=True, metavar="cityscapes|camvid|FILE.yaml", help="what the colours mean")
     arguments = parser.parse_args(argv)
     number, before = convert(arguments.source, arguments.out, palette_table(arguments.palette))
-    print(f"{number} labels in {arguments.out}" + (f"; {before} of them were there already, with the same values" if before else ""))
+    print(describe_written(number, before, arguments.out))
     return 0
 
 

@@ -10,6 +10,22 @@ from src.data.lists import Pair
 from src.data.pictures import PICTURE_SUFFIXES
 
 
+def check_data_folder(path: str | Path | None, name: str) -> None:
+    """Check that there is a data folder, which entry scripts ask before MindSpore is imported.
+
+    Args:
+        path: the folder, if one is given.
+        name: of the data set.
+
+    Raises:
+        UserError: if it is not given, or is no folder.
+    """
+    if not path:
+        raise UserError("no data folder is given; add --data_path FOLDER")
+    if not Path(path).is_dir():
+        raise UserError(f"{path}: no such data folder; give the folder of the {name} data by --data_path")
+
+
 def files_below(folder: Path) -> list[Path]:
     """Return the files in a folder and all folders below it, in order; links to folders are followed, but not in a circle."""
     found: list[Path] = []
@@ -42,7 +58,7 @@ def find_pairs(root: Path, images: str, labels: str, hint: str = "") -> list[Pai
     pairs = []
     for stem in sorted(pictures.keys() | masks.keys()):
         image = pictures.get(stem, root / images / f"{stem}{image_suffix}")
-        pairs.append(Pair(image, masks.get(stem, root / labels / f"{stem}{label_suffix}"), str(image.parent)))
+        pairs.append(Pair(image, masks.get(stem, root / labels / f"{stem}{label_suffix}"), str(root / images)))
     return pairs
 
 

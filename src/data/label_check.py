@@ -59,4 +59,4 @@ def _look_at(dataset: BaseDataset, index: int) -> tuple[tuple[int, int], np.ndar
     except UserError as error:
         return error
     wrong = dataset.describe_wrong(pixels)
-    return UserError(f"{dataset.where(index)}: {dataset.label_path(index)}: {wrong}") if wrong else (size_hw, pixels)
+    return UserError(dataset.pairs[index].named(f"{dataset.label_path(index)}: {wrong}")) if wrong else (size_hw, pixels)

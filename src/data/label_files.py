@@ -12,6 +12,7 @@ from PIL import Image
 from src.checkpoint.atomic import room_errors
 from src.config.errors import UserError
 from src.data.folders import files_below
+from src.data.statistics import counted
 
 
 def palette_picture(label: np.ndarray, palette: np.ndarray) -> Image.Image:
@@ -83,6 +84,11 @@ def staging(folder: Path) -> Iterator[Staging]:
         yield Staging(folder, temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def describe_written(number: int, before: int, out: Path) -> str:
+    """Return a line on the labels that there are now, and how many of them there were before."""
+    return f"{counted(number, 'label')} in {out}" + (f"; {before} of them were there already, with the same values" if before else "")
 
 
 def find_inputs(source: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -10,21 +10,34 @@ from src.config.errors import UserError
 
 # The SegNet tutorial's CamVid lists name files by this absolute folder, which exists on nobody's machine.
 SEGNET_PREFIX = re.compile(r"^/SegNet/CamVid/")
+LINE = re.compile(r":\d+$")  # of a list
+SHOWN = 3  # lists
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One line of a list.
+    """A picture and its label: a line of a list, or of equal stems in two folders.
 
     Attributes:
         image: path of the picture.
         label: path of its label.
-        where: "file:line" for messages.
+        where: "file:line" of the list, or the folder of the pictures, for messages.
     """
 
     image: Path
     label: Path
     where: str
+
+    def named(self, text: str) -> str:
+        """Return a message about one of the files with the list's line in front, unless it is there; a folder adds nothing to a path."""
+        return f"{self.where}: {text}" if LINE.search(self.where) and not text.startswith(self.where) else text
+
+
+def origin(root: Path, pairs: Sequence[Pair]) -> str:
+    """Return the lists or the folders that pairs come from, as in "train.lst", for messages."""
+    places = [Path(place) for place in dict.fromkeys(LINE.sub("", pair.where) for pair in pairs)]
+    names = [place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place) for place in places]
+    return " + ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def list_path(root: Path, list_file: str) -> Path:
@@ -115,12 +128,12 @@ def refuse_missing(root: Path, pairs: Sequence[Pair], where_from: Callable[[Path
     Raises:
         UserError: naming the first such file and its line or folder, and how many there are.
     """
-    missing = [(pair.where, path) for pair in pairs for path in (pair.image, pair.label) if not path.is_file()]
+    missing = [(pair, path) for pair in pairs for path in (pair.image, pair.label) if not path.is_file()]
     if missing:
-        where, path = missing[0]
+        pair, path = missing[0]
         source = where_from(path)
         number = f"; {len(missing)} files are missing" if len(missing) > 1 else ""
-        raise UserError(f"{where}: {path}: no such file; correct the list or the data folder {root}{source and f' ({source})'}{number}")
+        raise UserError(pair.named(f"{path}: no such file; correct the list or the data folder {root}{source and f' ({source})'}{number}"))
 
 
 def unique_names(root: Path, pairs: list[Pair]) -> list[str]:

@@ -13,9 +13,11 @@ from omegaconf import DictConfig
 from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
+from src.data.folders import check_data_folder
 from src.data.rare_classes import RareClasses
 from src.data.read_ahead import num_readers, prefetch_size, read_ahead
 from src.data.registry import DATASETS, dataset_info
+from src.data.statistics import counted
 from src.data.transforms import TrainTransform
 
 LOG = logging.getLogger("ocrnet")
@@ -34,9 +36,8 @@ def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> B
     Raises:
         UserError: if no folder is given, its files do not fit, or `dataset.num_classes` is not the data set's.
     """
-    if not config.data_path:
-        raise UserError("no data folder is given; add --data_path FOLDER")
     section = config.dataset
+    check_data_folder(config.data_path, section.name)
     if section.classes is None and section.num_classes != NUM_CLASSES[section.name]:
         raise UserError(
             f"dataset.num_classes is {section.num_classes} but {section.name} has {NUM_CLASSES[section.name]} classes; "
@@ -69,11 +70,12 @@ def steps_per_epoch(num_samples: int, batchsize: int, world: int) -> int:
     """
     steps = num_samples // world // batchsize
     if steps == 0:
+        pictures = counted(num_samples, "training picture")
+        on_each = f" on each of {world} devices" if world > 1 else ""
         raise UserError(
-            f"{num_samples} training pictures are not enough for one batch of {batchsize} on each of {world} devices; "
-            f"lower batchsize to {num_samples // world} or give more pictures"
+            f"{pictures} cannot fill one batch of {batchsize}{on_each}; lower batchsize to {num_samples // world} or give more pictures"
             if num_samples >= world
-            else f"{num_samples} training pictures cannot be shared by {world} devices; use fewer devices or give more pictures"
+            else f"{pictures} cannot be shared by {world} devices; use fewer devices or give more pictures"
         )
     return steps
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from src.config.errors import UserError
 
@@ -21,6 +21,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What Pillow and our own look at a PNG's header raise for files that are damaged or no pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError)
 LABEL_MODES = ("L", "P", "1")
+EQUAL_CHANNELS = "the three channels are equal: save one of them, as by PIL's picture.getchannel(0).save(...)"
 NO_COLOR_MODES = ("I", "F")  # 32-bit numbers, of which nobody knows what is white
 
 # top, left, bottom, right in pixels; bottom and right are exclusive
@@ -55,6 +56,29 @@ def picture_header(path: Path) -> Header:
             return Header((picture.height, picture.width), picture.format or "", picture.mode)
     except UNREADABLE as error:
         raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
+
+
+def is_turned_by_exif(path: Path) -> bool:
+    """Whether viewers show a picture otherwise than it is stored, and read here, because of its EXIF orientation; without decoding.
+
+    Raises:
+        UserError: if the file is not a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            # The method of a PNG would decode it, to find an orientation behind the pixels too; Pillow itself turns TIFFs.
+            orientation = Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)
+            return picture.format != "TIFF" and orientation in range(2, 9)
+    except UNREADABLE as error:
+        raise UserError(f"{path}: not a readable picture: {_reason(error)}") from None
+
+
+def has_equal_channels(picture: Image.Image) -> bool:
+    """Whether a picture of three channels, or four with transparency, holds one channel three times; black alone does not tell."""
+    if picture.mode not in ("RGB", "RGBA"):
+        return False
+    pixels = np.asarray(picture)
+    return bool((pixels[..., 1:3] == pixels[..., :1]).all() and pixels[..., 0].any())
 
 
 def check_end(path: Path) -> None:
@@ -115,6 +139,7 @@ def read_index_label(path: Path, box: Box | None = None, hint: str = "") -> np.n
         if picture.format == "JPEG":
             raise UserError(f"{path}: a JPEG label, whose compression changes class numbers; expected a single-channel index PNG")
         if picture.mode not in LABEL_MODES:
+            hint = EQUAL_CHANNELS if has_equal_channels(picture) else hint
             more = f"; {hint}" if hint else ""
             raise UserError(f"{path}: a label of mode {picture.mode}; expected a single-channel index PNG of class numbers{more}")
         label = _pixels(picture, box)

@@ -20,7 +20,7 @@ from src.config.checking import nearest
 from src.config.errors import UserError
 from src.data.annotations import Annotation, Shape, read_annotation
 from src.data.class_table import ClassTable, cityscapes_table, read_class_table
-from src.data.label_files import find_inputs, palette_picture, staging, target_of
+from src.data.label_files import describe_written, find_inputs, palette_picture, staging, target_of
 from src.runtime.entry import OneLineParser, run
 
 GROUP = "group"
@@ -28,11 +28,16 @@ POLYGONS = "_polygons"
 ENDINGS = {"labelIds": "_labelIds", "trainIds": "_labelTrainIds", "color": "_color"}
 
 
-def draw_labels(annotation: Annotation, table: ClassTable) -> np.ndarray:
+def draw_labels(annotation: Annotation, table: ClassTable, source: str = "") -> np.ndarray:
     """Return the label of an annotation; later shapes cover earlier ones.
 
     Cityscapes' polygons are filled as cityscapesScripts' json2labelImg.py does, without an outline; LabelMe's shapes as LabelMe's own
     `shapes_to_label` does, with one.
+
+    Args:
+        annotation: the shapes.
+        table: what their labels mean.
+        source: the file of classes that the table is from, if it is, for messages.
 
     Returns:
         (H, W) uint8.
@@ -44,7 +49,7 @@ def draw_labels(annotation: Annotation, table: ClassTable) -> np.ndarray:
     picture = Image.new("L", (width, height), table.background)
     draw = ImageDraw.Draw(picture)
     for shape in annotation.shapes:
-        value = _value(shape.label, annotation.form, table)
+        value = _value(shape.label, annotation.form, table, source)
         if value is None:
             continue
         if annotation.form == "Cityscapes":
@@ -54,12 +59,13 @@ def draw_labels(annotation: Annotation, table: ClassTable) -> np.ndarray:
     return np.asarray(picture)
 
 
-def _value(label: str, form: str, table: ClassTable) -> int | None:
+def _value(label: str, form: str, table: ClassTable, source: str) -> int | None:
     # "cargroup" is drawn as car, but "polegroup" has an id of its own. Source: json2labelImg.py.
     if label not in table.values and form == "Cityscapes":
         label = label.removesuffix(GROUP)
     if label not in table.values:
-        raise UserError(f"the label {label!r} is no class{nearest(label, list(table.values))}; --classes FILE.yaml says what labels mean")
+        hint = f"add it to the `labels` of a class, or of `ignored`, in {source}" if source else "--classes FILE.yaml says what labels mean"
+        raise UserError(f"the label {label!r} is no class{nearest(label, list(table.values))}; {hint}")
     return table.values[label]
 
 
@@ -100,7 +106,7 @@ def convert(source: Path, out: Path, labels: str, classes: Path | None) -> tuple
         for path, target in zip(tqdm(paths, desc="labels", unit="img", disable=not sys.stderr.isatty()), targets, strict=True):
             annotation = read_annotation(path)
             try:
-                label = draw_labels(annotation, table)
+                label = draw_labels(annotation, table, str(classes or ""))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
             stage.write(path, target, _picture(label, table, labels).save)
@@ -132,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.classes and arguments.labels not in (None, "color"):
         parser.error(f"--labels {arguments.labels} means Cityscapes' numbers and --classes your own: give one of them")
     number, before = convert(arguments.source, arguments.out, arguments.labels or "labelIds", arguments.classes)
-    print(f"{number} labels in {arguments.out}" + (f"; {before} of them were there already, with the same values" if before else ""))
+    print(describe_written(number, before, arguments.out))
     return 0
 
 

@@ -3,6 +3,7 @@
     python -m src.data.split FOLDER --val 0.2                                                   # pictures one by one
     python -m src.data.split FOLDER --val 0.2 --by sequence --pattern '/([^/_]+)_[^/]*$'       # whole sequences
     python -m src.data.split FOLDER --list all.txt --val 0.2                                    # the pairs of a list
+    python -m src.data.split FOLDER --val 0.2 --redivide                                        # what lies in train/ and val/ already
 
 FOLDER holds images/ and labels/ (or what --images and --labels name), whose files agree in their stems. Writes FOLDER/train.lst and
 FOLDER/val.lst. Each class has nearly the same share of the pixels in both. The same seed gives the same lists.
@@ -23,6 +24,7 @@ from src.data.class_pixels import count_pixels
 from src.data.folders import find_pairs
 from src.data.lists import Pair, list_path, read_pairs, refuse_missing
 from src.data.pictures import picture_size_hw, read_index_label
+from src.data.statistics import counted
 from src.runtime.entry import OneLineParser, run
 
 HINT = "--images and --labels name folders inside the data folder, --list a list of pairs"
@@ -34,8 +36,22 @@ def _refuse_doubles(pairs: Sequence[Pair]) -> None:
     seen: dict[Path, str] = {}
     for pair in pairs:
         if pair.image in seen:
-            raise UserError(f"{pair.where}: {pair.image} stands in {seen[pair.image]} already; keep one of the lines")
+            raise UserError(pair.named(f"{pair.image} stands in {seen[pair.image]} already; keep one of the lines"))
         seen[pair.image] = pair.where
+
+
+def _refuse_divided(root: Path, images: str, pairs: Sequence[Pair]) -> None:
+    """Refuse pictures that lie in train/ and val/: a training takes those as they are, and their division would be lost.
+
+    Raises:
+        UserError: if they do.
+    """
+    parts = [part for part in LISTS if any(pair.image.is_relative_to(root / images / part) for pair in pairs)]
+    if len(parts) == len(LISTS):
+        raise UserError(
+            f"{root / images}: is divided already, into {' and '.join(parts)}, which a training takes as they are, without lists; "
+            "--redivide mixes and divides them anew"
+        )
 
 
 def sequences(root: Path, pairs: Sequence[Pair], pattern: str) -> list[str]:
@@ -153,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", default="images", metavar="NAME", help="folder of the pictures in FOLDER (default images)")
     parser.add_argument("--labels", default="labels", metavar="NAME", help="folder of the labels in FOLDER (default labels)")
     parser.add_argument("--list", metavar="FILE", help="a list of 'image label' lines in place of the two folders")
+    parser.add_argument("--redivide", action="store_true", help="divide anew what lies in the folders train and val of the pictures")
     parser.add_argument("--ignore_label", type=int, nargs="+", default=[255], metavar="N", help="values of no class (default 255)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same lists (default 1)")
     arguments = parser.parse_args(argv)
@@ -161,6 +178,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs = (
         read_pairs(root, list_path(root, arguments.list)) if arguments.list else find_pairs(root, arguments.images, arguments.labels, HINT)
     )
+    if not (arguments.list or arguments.redivide):
+        _refuse_divided(root, arguments.images, pairs)
     refuse_missing(root, pairs)
     _refuse_doubles(pairs)
     groups = sequences(root, pairs, arguments.pattern) if arguments.by == "sequence" else [str(number) for number in range(len(pairs))]
@@ -169,7 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_lists(root, pairs, is_val)
     print(format_shares(counts, is_val))
     kept = f" in {len(set(groups))} sequences, {len({g for g, v in zip(groups, is_val, strict=True) if v})} of them in val"
-    print(f"{root}: {int((~is_val).sum())} pictures in train.lst, {int(is_val.sum())} in val.lst" + kept * (arguments.by == "sequence"))
+    numbers = f"{counted(int((~is_val).sum()), 'picture')} in train.lst, {int(is_val.sum())} in val.lst"
+    print(f"{root}: {numbers}" + kept * (arguments.by == "sequence"))
     return 0
 
 

@@ -67,8 +67,8 @@ def describe(train: Statistics, val: Statistics | None, class_names: Sequence[st
     for title, split in (("training", train), ("validation", val)):
         if split is not None:
             lines.append(
-                f"{title} data: {len(split.sizes_hw)} pictures of {split.sizes_text()}, {split.is_present.sum()} of {len(class_names)} "
-                f"classes, {100 * split.ignored_share:.1f} % of pixels ignored"
+                f"{title} data: {counted(len(split.sizes_hw), 'picture')} of {split.sizes_text()}, "
+                f"{split.is_present.sum()} of {len(class_names)} classes, {100 * split.ignored_share:.1f} % of pixels ignored"
             )
     in_val = train.is_present if val is None else val.is_present
     absent = {
@@ -101,7 +101,12 @@ def describe_copies(train: BaseDataset, val: BaseDataset) -> list[str]:
     if not pairs:
         return []
     first = " = ".join(map(str, dict.fromkeys(pairs[0])))
-    return [f"warning: {len(pairs)} pictures are for training and for validation, the first {first}: mIoU will look better than it is"]
+    return [f"warning: pictures both for training and for validation ({len(pairs)}), the first {first}: mIoU will look better than it is"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 picture" or "2 pictures"."""
+    return f"{number} {noun}" + "s" * (number != 1)
 
 
 def shortened(names: Sequence[str]) -> str:

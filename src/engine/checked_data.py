@@ -52,4 +52,6 @@ def data_report(config: Any, train: CheckedData, val: CheckedData | None) -> lis
     info = train.dataset.info
     lines = describe(train.statistics, val.statistics if val else None, info.class_names)
     copies = describe_copies(train.dataset, val.dataset) if val else []
+    origins = {"training": train, **({"validation": val} if val else {})}
+    lines.append(f"pictures: {', '.join(f'for {part} from {data.dataset.origin}' for part, data in origins.items())}")
     return [*lines, *describe_weights(config, info), *copies, CHECK_HINT]

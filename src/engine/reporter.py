@@ -34,7 +34,8 @@ def log_recipe(config: Any, world: int, first_rate: float) -> None:
         logger.info("averaged weights (train.ema_decay %g) are evaluated and written into weight files; last.state holds both", decay)
     each = f"every {config.save_state_steps} steps and " if config.save_state_steps else ""
     logger.info("last.state and last.ckpt: %safter every epoch", each)
-    logger.info("the first step takes longer: it compiles the network")
+    if config.mode == "GRAPH":
+        logger.info("the first step takes longer: it compiles the network")
 
 
 class Reporter:

@@ -13,6 +13,7 @@ from src.config.checking import nearest
 from src.config.errors import UserError
 from src.data import cityscapes
 from src.data.basedataset import DatasetInfo
+from src.data.statistics import shortened
 from src.inference.inputs import InputPicture
 from src.inference.palette import overlay, write_index, write_mask, write_picture
 
@@ -45,8 +46,8 @@ def parse_kinds(text: str, info: DatasetInfo) -> tuple[str, ...]:
         if kind not in WRITERS:
             raise UserError(f"--save {text}: '{kind}' is none of {', '.join(WRITERS)}{nearest(kind, list(WRITERS))}")
     if "labelIds" in kinds and info.class_names != cityscapes.INFO.class_names:
-        named = ", ".join(info.class_names[:3])
-        raise UserError(f"--save labelIds: these are numbers of Cityscapes' classes, and the weights have others ({named} ...); use index")
+        named = shortened(info.class_names)
+        raise UserError(f"--save labelIds: these are numbers of Cityscapes' classes, and the weights have others ({named}); use index")
     return kinds
 
 

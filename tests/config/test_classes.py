@@ -43,6 +43,7 @@ def test_voc_colours():
     [
         ([{"name": "a", "values": [1]}, {"name": "b"}], {}, "the value 1 means both a and b; without 'values' a class has its number"),
         ([{"name": "a"}], {"ignored": {"values": [0]}}, "the value 0 means both a and ignored"),
+        ([{"nam": "a"}], {}, "class 0: unknown key 'nam' (did you mean name?)"),
         ([{"name": "a", "values": []}], {}, "class 0: 'values' of a is empty"),
         ([{"name": "ignored"}, {"name": "b"}], {}, "class 0: 'ignored' is what is no class; name the class otherwise"),
         ([{"name": "a"}, {"name": "b", "labels": ["ignored"]}], {}, "class 1: 'ignored' is what is no class"),

@@ -145,8 +145,8 @@ def test_cpu_has_no_device_queue() -> None:
     ("text", "message"),
     [
         ("a: [", "cannot be read as YAML"),
-        ("- 1", "expected 'key: value' lines"),
-        ("", "expected 'key: value' lines"),
+        ("- 1", "expected 'key: value' lines, found a list"),
+        ("", "expected 'key: value' lines, found nothing"),
         ("preset: 3", "there is no preset '3'"),
         ("preset: null", "there is no preset 'None'"),
         ("lr: ${foo}", "cannot be read"),

@@ -65,10 +65,10 @@ def test_good_data(root, capsys):
     status, output = check(root, capsys=capsys)
     lines = output.out.splitlines()
     assert status == 0 and "nothing is wrong" in lines
-    assert lines[:3] == ["train: 3 pictures, 12x8", "  pictures: 3 PNG RGB", "  labels: 3 PNG L; 8.33 % of pixels ignored"]
+    assert lines[:3] == ["train: 3 pictures from train.txt, 12x8", "  pictures: 3 PNG RGB", "  labels: 3 PNG L; 8.33 % of pixels ignored"]
     # 96 pixels hold each of 12 values 8 times, one of them void: 8 of 88
     assert lines[7].split() == ["0", "sky", "0", "9.0909", "3", "9.0909", "2"]
-    assert lines[-1].startswith("5 pictures and their labels in ")
+    assert lines[-1].startswith("5 pictures and labels in ")
     assert not os.path.exists("outputs")  # nothing is written unasked
 
 
@@ -121,6 +121,34 @@ def test_pictures_of_16_and_32_bits(root, tmp_path, capsys):
     assert status == 1
 
 
+def test_exif_orientation_is_told_without_decoding_twice(root, tmp_path, capsys):
+    lines = []
+    for number, (name, orientation) in enumerate({"a.jpg": 1, "b.jpg": 3, "c.png": 6, "d.tif": 3}.items()):
+        exif = Image.Exif()
+        exif[0x112] = orientation
+        Image.fromarray(picture(10 + number)).save(root / "train" / name, exif=exif)
+        lines.append(f"train/{name} trainannot/0.png")
+    write_list(root, "train", [0], *lines)
+    status, found = findings_of(root, tmp_path, capsys=capsys)
+    ((title, finding),) = found.items()
+    assert status == 0 and title == "train: pictures that their EXIF orientation turns or mirrors (2)" and finding["level"] == "note"
+    # Pillow turns a TIFF by itself: there training sees what viewers show.
+    assert finding["files"] == [f"{root}/train.txt:{line}: {root}/train/{name}" for line, name in ((3, "b.jpg"), (4, "c.png"))]
+    assert "ImageOps.exif_transpose" in finding["fix"]
+
+
+def test_grey_labels_and_one_mask_among_labels(root, tmp_path, capsys):
+    write_png(root / "trainannot/1.png", np.repeat(label_of(0, 1)[..., None], 3, axis=2))
+    write_png(root / "trainannot/2.png", label_of(0, 255))
+    status, found = findings_of(root, tmp_path, capsys=capsys)
+    grey, mask = found.values()
+    assert status == 1 and (grey["level"], mask["level"]) == ("error", "note")
+    assert "the three channels are equal: save one of them" in grey["fix"]
+    assert grey["files"] == [f"{root}/train.txt:2: {root}/trainannot/1.png: a label of mode RGB"]  # without the remedy
+    assert mask["title"] == "train: labels that hold 0 and 255 alone, while others hold more (1)"
+    assert mask["files"] == [f"{root}/train.txt:3: {root}/trainannot/2.png"]
+
+
 def test_every_missing_file_of_folders_is_listed(tmp_path, capsys):
     for part in ("train", "val"):
         for number in range(3):
@@ -132,7 +160,7 @@ def test_every_missing_file_of_folders_is_listed(tmp_path, capsys):
     assert run(main, [*WORDS, "--data_path", str(tmp_path), *FITTING, "dataset.name=custom"]) == 1
     lines = capsys.readouterr().out.splitlines()
     start = lines.index("error: train: missing files (3)")
-    assert [line.rsplit(": ")[-1] for line in lines[start + 2 : start + 5]] == [
+    assert [line.strip() for line in lines[start + 2 : start + 5]] == [
         f"{tmp_path}/{name}" for name in ("labels/train/0.png", "images/train/1.png", "labels/train/2.png")
     ]
 

@@ -57,16 +57,22 @@ def test_unknown_colours_are_counted_and_named(tmp_path, capsys):
     write_png(tmp_path / "masks" / "c.png", np.array([[SKY]], np.uint8))
     assert run(main, words(tmp_path)) == 2
     error = capsys.readouterr().err
-    assert "2 colours are of no class: (0,0,190) 3 pixels, first in" in error and "b.png, nearest (0,0,192) pavement" in error
+    assert "colours of no class (2): (0,0,190) 3 pixels, first in" in error and "b.png, nearest (0,0,192) pavement" in error
     assert "(127,64,128) 2 pixels" in error and "a.png, nearest (128,64,128) road; nothing was written" in error
     assert error.count("\n") == 1 and not list((tmp_path / "out").iterdir())
+
+
+def test_class_numbers_in_three_equal_channels(tmp_path, capsys):
+    write_png(tmp_path / "masks" / "a.png", np.array([[SKY, (1, 1, 1), (2, 2, 2)]], np.uint8))
+    assert run(main, words(tmp_path)) == 2
+    assert "if these are class numbers, the three channels are equal: save one of them" in capsys.readouterr().err
 
 
 def test_many_unknown_colours_are_summed_up(tmp_path, capsys):
     write_png(tmp_path / "masks" / "a.png", np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8))
     assert run(main, words(tmp_path)) == 2
     error = capsys.readouterr().err
-    assert "400 colours" in error and "| and 395 more" in error and "resized smoothly" in error and len(error) < 900
+    assert "colours of no class (400)" in error and "| and 395 more" in error and "resized smoothly" in error and len(error) < 900
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_refusals(root):
         in refused(root)
     )
     (root / "labels/train/a.png").unlink()
-    assert f"{root}/images/train: {root}/labels/train/a.png: no such file; correct the list or the data folder {root}" in refused(root)
+    assert f"{root}/labels/train/a.png: no such file; correct the list or the data folder {root}" in refused(root)
     put(root, "train", "lone", 2)
     (root / "images/train/lone.jpg").unlink()
     assert refused(root).endswith("; 2 files are missing")  # a picture and a label, as the others are called

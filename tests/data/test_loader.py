@@ -64,9 +64,9 @@ def test_steps_per_epoch(num, batch, world, steps):
 
 
 def test_too_few_pictures():
-    with pytest.raises(UserError, match="7 training pictures are not enough for one batch of 4 on each of 2 devices; lower batchsize to 3"):
+    with pytest.raises(UserError, match="7 training pictures cannot fill one batch of 4 on each of 2 devices; lower batchsize to 3"):
         steps_per_epoch(7, 4, 2)
-    with pytest.raises(UserError, match="1 training pictures cannot be shared by 2 devices"):
+    with pytest.raises(UserError, match="1 training picture cannot be shared by 2 devices"):
         steps_per_epoch(1, 1, 2)
 
 

@@ -137,6 +137,10 @@ ROAD = {"label": "road", "points": TRIANGLE}
         (labelme(ROAD, imageHeight=None), "'imageHeight' must be the picture's size"),
         ({"objects": [], "imgHeight": 4}, "'imgWidth' must be the picture's size, 1..65500 pixels; got None"),
         (labelme({**ROAD, "points": [[0, 0], [1, "a"], [3, 3]]}), "its points must be a list of [x, y]"),
+        (labelme({**ROAD, "points": [[0, 0], [float("nan"), 1], [3, 3]]}), "the coordinate nan is not finite"),
+        (labelme({**ROAD, "points": [[0, 0], [-1e300, 1], [3, 3]]}), "the coordinate -1e+300 is not finite, or no place near a picture"),
+        (labelme({**ROAD, "shape_type": "mask"}), "LabelMe's AI masks are not supported: convert it to a polygon"),
+        (labelme({**ROAD, "label": 5}), "shape 0: its label must be text; got 5"),
         (labelme({"points": TRIANGLE}), "shape 0 has no label"),
         (polygon_tree(("raod", TRIANGLE)), "the label 'raod' is no class (did you mean road?)"),
         (labelme({**ROAD, "label": "cargroup"}), "the label 'cargroup' is no class"),
@@ -165,7 +169,7 @@ def test_refused_words(tmp_path, capsys):
         ([tmp_path / "none", tmp_path], "no such file or folder"),
         ([tmp_path / "empty", tmp_path], "holds no .json file"),
         ([tmp_path / "in", tmp_path / "file"], "is a file; expected a folder"),
-        ([tmp_path / "in", tmp_path / "o", "--classes", tmp_path / "classes.yaml"], "no class"),
+        ([tmp_path / "in", tmp_path / "o", "--classes", tmp_path / "classes.yaml"], f"of `ignored`, in {tmp_path}/classes.yaml"),
     ):
         assert run(main, [str(word) for word in words]) == 2
         assert message in capsys.readouterr().err

@@ -122,6 +122,14 @@ def test_pairs_of_a_list_and_ignored_values(tmp_path, capsys):
     assert "all.txt:2:" in capsys.readouterr().err
 
 
+def test_what_is_divided_already_stays_so_unless_asked(tmp_path, capsys):
+    make_folder(tmp_path, [[[0, 1]]] * 4, ["train/a", "train/b", "val/c", "val/d"])
+    assert run(main, [str(tmp_path), "--val", "0.5"]) == 2
+    assert "images: is divided already, into train and val" in capsys.readouterr().err and not list(tmp_path.glob("*.lst"))
+    assert main([str(tmp_path), "--val", "0.5", "--redivide"]) == 0
+    assert sorted(sum(lists(tmp_path), [])) == [f"images/{name}.jpg" for name in ("train/a", "train/b", "val/c", "val/d")]
+
+
 def spoil_size(root):
     write_png(root / "labels" / "p01.png", np.zeros((3, 3), np.uint8))
 

@@ -28,7 +28,7 @@ def test_shares_by_hand():
 def test_lines_on_both_parts():
     assert describe(TRAIN, VAL, NAMES) == [
         "training data: 3 pictures of 10x10 to 10x30 (3 sizes), 2 of 3 classes, 3.3 % of pixels ignored",
-        "validation data: 1 pictures of 20x10, 2 of 3 classes, 0.0 % of pixels ignored",
+        "validation data: 1 picture of 20x10, 2 of 3 classes, 0.0 % of pixels ignored",
         "warning: validation labels hold, and training labels do not, car",
         "warning: training labels hold, and validation labels do not, sky",
     ]
@@ -63,7 +63,9 @@ def test_copies_are_found_by_bytes_and_by_path(tmp_path):
     with open(root / "val.txt", "a") as stream:
         stream.write("train/p2.png trainannot/p2.png\n")
     (line,) = lines()
-    assert line.startswith(f"warning: 2 pictures are for training and for validation, the first {root}/train/p1.png = {root}/train/p5.png:")
+    assert line.startswith(
+        f"warning: pictures both for training and for validation (2), the first {root}/train/p1.png = {root}/train/p5.png:"
+    )
 
 
 def test_equal_files_reads_whole_only_what_agrees_at_its_start(tmp_path, monkeypatch):

@@ -42,10 +42,12 @@ def test_the_shares_of_two_ranks_make_the_whole(tmp_path):
 def test_the_report_with_validation_and_without(tmp_path):
     config = tiny_config(write_camvid(tmp_path))
     checked, val = (checked_data(config, split, Group()) for split in ("train", "val"))
-    starts = ["training data", "training labels do not hold building, pole, pavement, tree", "python -m src.data.check"]
+    absent = "training labels do not hold building, pole, pavement, tree"
+    starts = ["training data", absent, "pictures: for training from train.txt", "python -m src.data.check"]
     assert all(line.startswith(start) for line, start in zip(data_report(config, checked, None), starts, strict=True))
     (tmp_path / "val/1.png").write_bytes((tmp_path / "train/3.png").read_bytes())
-    starts = ["training data", "validation data", "neither training nor", "warning: 1 pictures are for training and", "python -m"]
+    origins = "pictures: for training from train.txt, for validation from val.txt"
+    starts = ["training data", "validation data", "neither training nor", origins, "warning: pictures both", "python -m"]
     assert all(line.startswith(start) for line, start in zip(data_report(config, checked, val), starts, strict=True))
 
 

@@ -149,7 +149,7 @@ def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd
         "note.txt: not a readable picture": [tmp_path / "note.txt"],
         "no picture matches": [tmp_path / "*.jpg"],
         "(did you mean palette?)": [good, "--save", "index,palete"],
-        "numbers of Cityscapes' classes": [good, "--save", "labelIds", "--config", "camvid_w18_small", "--device_target", "CPU"],
+        "sign, fence and 3 more); use index": [good, "--save", "labelIds", "--config", "camvid_w18_small", "--device_target", "CPU"],
         "another network": [good, "--config", "camvid_w18_small", "--device_target", "CPU"],
         "can be written": [good, "--output_path", tmp_path / "file" / "x"],
         "expected numbers such as": [good, "--scales", "1;2"],

@@ -72,12 +72,17 @@ def test_similar_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean --batchsize?" in capsys.readouterr().err
 
 
-def test_help_is_short_and_needs_no_mindspore() -> None:
+def test_help_is_short_and_neither_that_nor_a_wrong_data_folder_needs_mindspore() -> None:
     import subprocess
     import sys
     from pathlib import Path
 
-    code = "import sys, train\ntry:\n    train.main(['--help'])\nexcept SystemExit:\n    assert 'mindspore' not in sys.modules"
+    code = """import sys, train
+try:
+    train.main(['--help'])
+except SystemExit:
+    assert train.run(train.main, ['--data_path', 'nowhere', '--output_path', 'nowhere']) == 2
+    assert 'mindspore' not in sys.modules"""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(train.__file__).parent, check=True)
-    assert "--resume" in result.stdout
+    assert "--resume" in result.stdout and result.stderr.startswith("error: nowhere: no such data folder")
     assert len(result.stdout.splitlines()) < 80

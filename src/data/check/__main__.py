@@ -27,6 +27,7 @@ from src.data.check.recipe import balance_findings, batch_findings, class_findin
 from src.data.check.report import as_tree, format_classes, format_findings, format_split
 from src.data.check.survey import Survey, survey
 from src.data.loader import build_dataset
+from src.data.statistics import counted
 from src.runtime.entry import EXIT_FAILED, build_parser, run, split_arguments
 
 JSON_FILE, CHART_FILE = "data_check.json", "class_histogram.png"
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(format_classes(next(iter(splits.values())).info, surveys))
     print(format_findings(findings, arguments.limit))
     number = sum(map(len, splits.values()))
-    print(f"{number} pictures and their labels in {seconds:.1f} s, {number / seconds:.0f} a second")
+    print(f"{counted(number, 'picture')} and labels in {seconds:.1f} s, {number / seconds:.0f} a second")
     if folder:
         write_report(folder, config, surveys, findings)
         print(f"{JSON_FILE} and {CHART_FILE} in {folder}")

@@ -9,6 +9,7 @@ import numpy as np
 from src.data.basedataset import DatasetInfo
 from src.data.check.findings import Finding
 from src.data.check.survey import Survey
+from src.data.statistics import counted
 
 EXAMPLE_INDENT = " " * 4
 
@@ -22,7 +23,7 @@ def format_split(survey: Survey) -> str:
     size_text = ends[0] if len(sizes) <= 1 else f"{ends[0]} to {ends[1]}, {len(sizes)} different"
     return "\n".join(
         (
-            f"{dataset.split}: {len(dataset)} pictures, {size_text}",
+            f"{dataset.split}: {counted(len(dataset), 'picture')} from {dataset.origin}, {size_text}",
             f"  pictures: {_counts(survey.types('image'))}",
             f"  labels: {_counts(survey.types('label'))}; {100 * statistics.ignored_share:.2f} % of pixels ignored",
         )
@@ -101,6 +102,7 @@ def _split_tree(survey: Survey) -> dict[str, Any]:
     pixels = survey.pixels.sum(axis=0)
     return {
         "pictures": len(survey.dataset),
+        "from": survey.dataset.origin,
         "sizes": {f"{width}x{height}": number for (height, width), number in survey.sizes().most_common()},
         "picture_types": dict(survey.types("image")),
         "label_types": dict(survey.types("label")),

@@ -12,12 +12,12 @@ import numpy as np
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.class_pixels import NUM_VALUES, count_values
-from src.data.pictures import LABEL_MODES, Header, picture_header
+from src.data.pictures import EQUAL_CHANNELS, LABEL_MODES, Header, is_turned_by_exif, picture_header
 from src.data.statistics import Statistics
 
 
 class Problem(NamedTuple):
-    """What is wrong with a file: a key of `file_findings.KINDS`, and a line that names it."""
+    """What is wrong with a file: a key of `findings.KINDS` or "values", and a line that names it, without the remedy."""
 
     kind: str
     text: str
@@ -99,64 +99,69 @@ def look_at(dataset: BaseDataset, index: int) -> Sample:
     image, digest = _look_at_image(dataset, index, problems)
     label, pixels = _look_at_label(dataset, index, problems)
     if image and label and image.size_hw != label.size_hw:
-        problems.append(_problem("turned" if image.size_hw == label.size_hw[::-1] else "sizes", lambda: dataset.size_hw(index)))
+        kind = "turned" if image.size_hw == label.size_hw[::-1] else "sizes"
+        problems.append(_problem(kind, _complaint(lambda: dataset.size_hw(index))))
     return Sample(image, label, digest, pixels, tuple(problems))
 
 
 def _look_at_image(dataset: BaseDataset, index: int, problems: list[Problem]) -> tuple[Header | None, bytes | None]:
-    path = dataset.image_path(index)
+    pair, path = dataset.pairs[index], dataset.image_path(index)
     header = None
     if not path.is_file():
-        problems.append(Problem("missing", f"{dataset.where(index)}: {path}"))
+        problems.append(Problem("missing", pair.named(str(path))))
         return None, None
     try:
         header = picture_header(path)
         pixels = dataset.read_image(index)
+        if is_turned_by_exif(path):
+            problems.append(Problem("EXIF", pair.named(str(path))))
     except UserError as error:
-        problems.append(Problem("picture", _with_line(dataset, index, error)))
+        problems.append(_problem("picture", pair.named(str(error))))
         return header, None
+    if header.mode.startswith("I;16"):
+        problems.append(Problem("16-bit picture", pair.named(f"{path} is of mode {header.mode}")))
     # The size goes in as well: a picture of 2x3 equal pixels is another one than that of 3x2.
     return header, hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, salt=b"%dx%d" % header.size_hw).digest()
 
 
 def _look_at_label(dataset: BaseDataset, index: int, problems: list[Problem]) -> tuple[Header | None, np.ndarray | None]:
-    path = dataset.label_path(index)
+    pair, path = dataset.pairs[index], dataset.label_path(index)
     header = None
     if not path.is_file():
-        problems.append(Problem("missing", f"{dataset.where(index)}: {path}"))
+        problems.append(Problem("missing", pair.named(str(path))))
         return None, None
     try:
         header = picture_header(path)
         values = dataset.read_values(index)
     except UserError as error:
-        problems.append(Problem(_kind_of_label(header), _with_line(dataset, index, error)))
+        problems.append(_problem(_kind_of_label(header, error), pair.named(str(error))))
         return header, None
     pixels = count_values(values)
     wrong = dataset.describe_wrong(pixels)
     if wrong:
-        problems.append(Problem("values", f"{dataset.where(index)}: {path}: {wrong}"))
+        problems.append(Problem("values", pair.named(f"{path}: {wrong}")))
     return header, pixels
 
 
-def _kind_of_label(header: Header | None) -> str:
+def _kind_of_label(header: Header | None, error: UserError) -> str:
     """Return why a label cannot be read."""
     if header and header.form == "JPEG":
         return "JPEG label"
     if header and header.mode not in LABEL_MODES:
-        return "16-bit label" if header.mode.startswith(("I", "F")) else "colour label"
+        grey = "grey label" if EQUAL_CHANNELS in str(error) else "colour label"
+        return "16-bit label" if header.mode.startswith(("I", "F")) else grey
     return "label"
 
 
-def _problem(kind: str, complain: Callable[[], object]) -> Problem:
-    """Return a problem with the words of the one who complains."""
+def _complaint(complain: Callable[[], object]) -> str:
+    """Return the words of the one who complains."""
     try:
         complain()
     except UserError as error:
-        return Problem(kind, str(error))
-    raise AssertionError(f"nothing is wrong with {kind}")
+        return str(error)
+    raise AssertionError("nothing is wrong")
 
 
-def _with_line(dataset: BaseDataset, index: int, error: UserError) -> str:
-    """Return the message with the line of the list in front, where it is not there already."""
-    where = f"{dataset.where(index)}: "
-    return where + str(error).removeprefix(where)
+def _problem(kind: str, text: str) -> Problem:
+    """Return a problem without its remedy, which stands once above all files of the kind."""
+    return Problem(kind, text.partition("; ")[0])
