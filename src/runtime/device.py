@@ -52,9 +52,6 @@ def setup_runtime(config: Any) -> Runtime:
     target = config.device_target
     _set_device(target, config.device_id, config.run_distribute)
     ms.set_context(mode=ms.GRAPH_MODE if config.mode == "GRAPH" else ms.PYNATIVE_MODE)
-    if target == "CPU":
-        # PYNATIVE mode alone: by itself it hands every operation to other threads, whose waiting takes as long as the computing.
-        ms.set_context(pynative_synchronize=True)
     group = join_group() if config.run_distribute else Group()
     # The initial weights must be equal on all ranks: one seed. Ranks differ in data order and dropout, which are keyed by rank.
     ms.set_seed(config.seed)
