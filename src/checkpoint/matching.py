@@ -85,13 +85,21 @@ def check_shapes(
     Raises:
         UserError: naming a parameter with both shapes.
     """
+    by_classes = {
+        name for name in report.reinitialised if name.startswith(_CLASSIFIER_PREFIXES) and arrays[name].shape[1:] == shapes[name][1:]
+    }
     for name in report.reinitialised:
-        differs_in_classes = name.startswith(_CLASSIFIER_PREFIXES) and arrays[name].shape[1:] == shapes[name][1:]
-        if not (classes_may_differ and differs_in_classes):
+        if name not in by_classes:
             raise UserError(
                 f"{where}: {name} is {arrays[name].shape} in the file and {shapes[name]} in the network; "
-                "the file belongs to another network: leave out --config to take the network of the file, or give one that has it"
+                "the file belongs to another network: leave out --config and words of model to take the file's, or give its own"
             )
+    if by_classes and not classes_may_differ:
+        name = min(by_classes)
+        raise UserError(
+            f"{where}: the file tells {arrays[name].shape[0]} classes apart and the configuration {shapes[name][0]} ({name}): "
+            "leave out what names another data set or number of classes; new classes are for train.py to learn"
+        )
 
 
 def check_enough(where: str, report: LoadReport, shapes: Mapping[str, Shape], *, complete: bool) -> None:
