@@ -21,11 +21,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.checkpoint.run_folder import CONFIG_FILE, STATE_FILE
-from src.config import load_config
-from src.config.loading import to_yaml
-from src.config.networks import BACKBONES, HEADS, network_name
-from src.engine.history import METRICS_FILE, read_metrics
+from src.runtime.environment import prepare_environment
+
+prepare_environment("CPU")
+
+from mindspore.nn.utils import no_init_parameters  # noqa: E402
+
+from src.checkpoint.run_folder import CONFIG_FILE, STATE_FILE  # noqa: E402
+from src.config import load_config  # noqa: E402
+from src.config.loading import to_yaml  # noqa: E402
+from src.config.networks import BACKBONES, HEADS, network_name  # noqa: E402
+from src.engine.history import METRICS_FILE, read_metrics  # noqa: E402
+from src.models.builder import assemble_network  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_FILE = "memory_mib.json"
@@ -64,10 +71,6 @@ def _evaluation(folder: Path) -> dict[str, Any] | None:
 
 def num_parameters(args: argparse.Namespace, head: str) -> int:
     """Return the number of trainable parameters."""
-    from mindspore.nn.utils import no_init_parameters
-
-    from src.models.builder import assemble_network
-
     with no_init_parameters():
         network = assemble_network(load_config(args.config, words=[f"model.name={network_name(args.backbone, head)}", *args.words]))
     return sum(parameter.size for parameter in network.trainable_params())
