@@ -1,0 +1,41 @@
+"""From an evaluation's configuration and result to report.html."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from src.data.registry import dataset_info
+from src.engine.evaluator import EvalResult
+from src.report.collector import Collector
+from src.report.page import write_report
+from src.report.settings import describe_settings
+
+
+class Report:
+    """Collect while pictures are evaluated, and write the page after it.
+
+    Args:
+        config: the complete configuration.
+        checkpoint: the weight file.
+
+    Attributes:
+        collector: the observer of the evaluation.
+    """
+
+    def __init__(self, config: Any, checkpoint: Path) -> None:
+        self._config, self._checkpoint = config, checkpoint
+        self.collector = Collector(dataset_info(config), config.dataset.ignore_label)
+
+    def write(self, folder: Path, result: EvalResult, device: str) -> Path:
+        """Write report.html and return its path.
+
+        Args:
+            folder: where the evaluation wrote its files.
+            result: the scores.
+            device: where it ran, in words.
+        """
+        config = self._config
+        settings = describe_settings(config, self._checkpoint, device, result)
+        name = f"{config.model.name} on {config.dataset.name}"
+        return write_report(folder, result, self.collector, settings, OmegaConf.to_yaml(config), name)
