@@ -97,7 +97,7 @@ def histogram(counts: Sequence[int]) -> str:
     columns = []
     for k, count in enumerate(counts):
         hint = f"{count} with a mean IoU of {k / len(counts):.2f} to {(k + 1) / len(counts):.2f}"
-        columns.append(f'<i style="height:{100 * count / highest:.1f}%" title="{hint}"></i>')
+        columns.append(f'<i style="height:{100 * count / highest:.1f}%" title="{hint}"><small>{count or ""}</small></i>')
     axis = '<div class="axis"><span>0</span><span>0.5</span><span>1</span></div>'
     return f'<div class="histogram">{"".join(columns)}</div>{axis}'
 

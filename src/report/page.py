@@ -7,10 +7,10 @@ from string import Template
 from src.checkpoint.atomic import atomic_path
 from src.engine.evaluator import EvalResult
 from src.report.collector import Collector
-from src.report.markup import image
+from src.report.markup import definitions, image
 from src.report.pictures import picture_section
 from src.report.scores import class_section, confusion_list, distance_section, headline, remarks, size_section
-from src.report.settings import settings_section, time_section
+from src.report.settings import time_section
 
 REPORT_FILE = "report.html"
 _FOLDER = Path(__file__).parent
@@ -54,11 +54,11 @@ def render(
         classes=class_section(result, collector),
         confusion=image(confusion_png, "png", "confusion matrix"),
         confusions=confusion_list(result),
-        sizes=size_section(result, collector),
-        distances=distance_section(result, collector),
+        sizes=size_section(collector),
+        distances=distance_section(collector),
         pictures=picture_section(collector.gallery, collector.info, occurs),
         times=time_section(result, collector.stopwatch),
-        settings=settings_section(settings),
+        settings=definitions(settings),
         configuration=escape(configuration),
     )
 

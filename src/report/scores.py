@@ -1,5 +1,7 @@
 """The sections of the report that hold scores."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from src.engine.evaluator import EvalResult, mean_lines
@@ -64,7 +66,7 @@ def confusion_list(result: EvalResult) -> str:
     return table(["label", "predicted as", "pixels", "of the label's pixels"], rows, identifier="confusions")
 
 
-def size_section(result: EvalResult, collector: Collector) -> str:
+def size_section(collector: Collector) -> str:
     """Return means and classes by the size of the objects."""
     counts = collector.object_size
     height, width = collector.sizes_hw[-1] if collector.sizes_hw else (0, 0)
@@ -78,10 +80,10 @@ def size_section(result: EvalResult, collector: Collector) -> str:
             SIZE_NAMES, counts.mean_iou(), ranges, pixels, counts.num_objects.sum(axis=0), strict=True
         )
     ]
-    return bars(entries) + _binned_table(result, counts, SIZE_NAMES, "sizes", counts.num_objects)
+    return _pair(bars(entries), _binned_table(collector, counts, SIZE_NAMES, "sizes", counts.num_objects))
 
 
-def distance_section(result: EvalResult, collector: Collector) -> str:
+def distance_section(collector: Collector) -> str:
     """Return means and classes by the distance from a border."""
     counts = collector.distance
     lows = [1, *(limit + 1 for limit in DISTANCE_LIMITS[:-1])]
@@ -92,19 +94,23 @@ def distance_section(result: EvalResult, collector: Collector) -> str:
         (name, float(value), f"{100 * part / total:.1f} % of the pixels")
         for name, value, part in zip(names, counts.mean_iou(), pixels, strict=True)
     ]
-    return bars(entries) + _binned_table(result, counts, names, "distances")
+    return _pair(bars(entries), _binned_table(collector, counts, names, "distances"))
+
+
+def _pair(left: str, right: str) -> str:
+    return f'<div class="pair">{left}{right}</div>'
 
 
 def _binned_table(
-    result: EvalResult, counts: BinnedCounts, bin_names: tuple[str, ...] | list[str], identifier: str, num_objects: np.ndarray | None = None
+    collector: Collector, counts: BinnedCounts, bin_names: Sequence[str], identifier: str, num_objects: np.ndarray | None = None
 ) -> str:
     """Return the IoU of each class that has labels in each bin."""
     iou, pixels = counts.iou(), counts.pixels
     rows = []
     for k in np.flatnonzero(pixels.sum(axis=1)):
-        cells = []
+        cells = [Cell(collector.info.class_names[k], swatch=collector.info.palette[k])]
         for b in range(len(bin_names)):
             objects = f" in {num_objects[k, b]:,d} objects" if num_objects is not None else ""
             cells.append(score_cell(float(iou[k, b]), f"{pixels[k, b]:,d} pixels{objects}", digits=3))
-        rows.append([Cell(result.class_names[k]), *cells])
+        rows.append(cells)
     return table(["class", *bin_names], rows, kind="heat", identifier=identifier)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.engine.evaluator import EvalResult
-from src.report.markup import Cell, definitions, table
+from src.report.markup import Cell, table
 from src.report.stopwatch import PREDICTING, READING, REPORTING, Stopwatch
 
 PACKAGES = ("mindspore", "numpy", "opencv-python-headless")
@@ -18,13 +18,13 @@ PHASES = {
 }
 
 
-def describe_settings(config: Any, checkpoint: Path, device: str, result: EvalResult) -> list[tuple[str, str]]:
+def describe_settings(config: Any, checkpoint: Path, runtime: str, result: EvalResult) -> list[tuple[str, str]]:
     """Return names and values of what decided the numbers.
 
     Args:
         config: the complete configuration.
         checkpoint: the weight file.
-        device: where it ran, in words.
+        runtime: device and precision, in words.
         result: has the protocol.
     """
     changed = datetime.fromtimestamp(checkpoint.stat().st_mtime).astimezone()
@@ -35,15 +35,10 @@ def describe_settings(config: Any, checkpoint: Path, device: str, result: EvalRe
         ("data set", f"{config.dataset.name}, {config.eval.eval_list} in {Path(config.data_path).resolve()}"),
         ("pictures", f"{result.images:,d}"),
         ("protocol", ", ".join(f"{name} {value}" for name, value in result.protocol.items() if value not in (None, False))),
-        ("device", device),
+        ("runtime", runtime),
         ("versions", ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)])),
         ("system", platform.platform()),
     ]
-
-
-def settings_section(entries: list[tuple[str, str]]) -> str:
-    """Return the settings as a list."""
-    return definitions(entries)
 
 
 def time_section(result: EvalResult, stopwatch: Stopwatch) -> str:

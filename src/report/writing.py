@@ -27,15 +27,15 @@ class Report:
         self._config, self._checkpoint = config, checkpoint
         self.collector = Collector(dataset_info(config), config.dataset.ignore_label)
 
-    def write(self, folder: Path, result: EvalResult, device: str) -> Path:
+    def write(self, folder: Path, result: EvalResult, runtime: str) -> Path:
         """Write report.html and return its path.
 
         Args:
             folder: where the evaluation wrote its files.
             result: the scores.
-            device: where it ran, in words.
+            runtime: device and precision, in words.
         """
         config = self._config
-        settings = describe_settings(config, self._checkpoint, device, result)
+        settings = describe_settings(config, self._checkpoint, runtime, result)
         name = f"{config.model.name} on {config.dataset.name}"
         return write_report(folder, result, self.collector, settings, OmegaConf.to_yaml(config), name)
