@@ -40,6 +40,7 @@ for (const button of document.querySelectorAll(".zoom")) {
     const shown = large.querySelector("img"), small = button.querySelector("img");
     shown.src = small.src;
     shown.alt = small.alt;
+    large.className = button.classList.contains("natural") ? "natural" : "";
     large.showModal();
   });
 }
