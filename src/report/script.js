@@ -20,7 +20,7 @@ function sortBy(head) {
   const isText = orderOf(rows[0], column) !== null && typeof orderOf(rows[0], column) === "string";
   // Names from A, numbers from the largest; a second click turns that round.
   const first = isText ? "ascending" : "descending";
-  const direction = head.ariaSort === first ? (isText ? "descending" : "ascending") : first;
+  const direction = head.getAttribute("aria-sort") === first ? (isText ? "descending" : "ascending") : first;
   const sign = direction === "ascending" ? 1 : -1;
   rows.sort((a, b) => {
     const left = orderOf(a, column), right = orderOf(b, column);
