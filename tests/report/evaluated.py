@@ -39,7 +39,7 @@ def samples(count, num_classes, size_hw=(60, 90)):
         prediction[wrong] = rng.integers(0, num_classes, wrong.sum())
         label[:8, :12] = IGNORED
         image = np.stack([prediction, *rng.integers(0, 256, (2, *size_hw), dtype=np.uint8)], axis=2)
-        yield EvalSample(index, f"picture {index}", image, label)
+        yield EvalSample(index, f"picture <{index}>", image, label)
 
 
 def evaluated(count=5, num_classes=3, info=None, output_dir: Path | None = None) -> tuple[EvalResult, Collector]:

@@ -37,8 +37,8 @@ def test_sums_are_those_of_the_evaluation():
 
 def test_worst_and_best_are_what_was_made_so():
     _, collector = evaluated(count=30)
-    assert [panel.score.name for panel in collector.gallery.best()][:2] == ["picture 0", "picture 1"]
-    assert collector.gallery.worst()[0].score.name in {"picture 28", "picture 29"}
+    assert [panel.score.name for panel in collector.gallery.best()][:2] == ["picture <0>", "picture <1>"]
+    assert collector.gallery.worst()[0].score.name in {"picture <28>", "picture <29>"}
     assert len(collector.gallery.worst()) == len(collector.gallery.best()) == 12
 
 
@@ -94,7 +94,7 @@ def test_error_map():
 def test_pictures_are_drawn_small_and_show_thin_errors():
     label = np.zeros((300, 3 * MAX_WIDTH), np.uint8)
     prediction = label.copy()
-    prediction[150] = 1  # one row of 300, which nearest neighbours of 100 rows could leave out
+    prediction[151] = 1  # one row of 300, of which nearest neighbours would take those that 3 divides
     image = np.full((*label.shape, 3), 120, np.uint8)
     sample = next(samples(1, 3))
     sample = type(sample)(0, "wide", image, label)

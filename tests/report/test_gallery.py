@@ -62,6 +62,11 @@ def test_score_of_a_picture_by_hand():
     assert (score.num_classes, score.worst_class, score.worst_iou, score.taken_for) == (3, 2, 0, 0)
 
 
+def test_of_two_classes_that_cost_the_same_the_larger_one_is_named():
+    score = score_picture("name", np.zeros((1, 6), np.uint8), np.array([[0, 0, 1, 2, 2, 2]], np.uint8), 3, IGNORED)
+    assert (score.worst_class, score.worst_iou, score.taken_for) == (2, 0, 0)
+
+
 def test_a_perfect_picture_and_one_without_labels():
     label = np.array([[0, 1]], np.uint8)
     score = score_picture("name", label, label, 2, IGNORED)

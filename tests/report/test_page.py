@@ -92,6 +92,7 @@ def test_names_are_escaped(tmp_path):
     text = path.read_text()
     assert "<script>alert" not in text and 'alert("x")' not in text
     assert Outline(text).tables["classes"][1][0] == nasty
+    assert "picture <0>" not in text and text.count("picture &lt;0&gt;") == 4  # in the caption and in the descriptions of three pictures
     assert "best &amp; &lt;last&gt;.ckpt" in text and "lr: 0.1 # &lt;b&gt;" in text
     assert "<title>net &lt;x&gt; on toy &amp; co: evaluation</title>" in text
 
