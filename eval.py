@@ -51,8 +51,6 @@ def evaluate(job: Job, given: str | None, words: list[str], wants_report: bool) 
     flags.setdefault("output_path", str(Path(checkpoint).parent))
     flags.setdefault("run_distribute", False)  # how it was trained does not tell how to evaluate
     config = load_config(source, flags, words)
-    if wants_report and config.run_distribute:
-        raise UserError("--report looks at all pictures in one process: leave out --run_distribute, or leave out --report")
     folder = Path(config.output_path)
     check_output(folder, new_run=False)
     check_data_folder(config.data_path, config.dataset.name)
@@ -72,10 +70,11 @@ def evaluate(job: Job, given: str | None, words: list[str], wants_report: bool) 
         report_facts(config, logger)
     report = Report(config, Path(checkpoint)) if wants_report else None
     result = evaluate_weights(config, runtime, Path(checkpoint), folder, report.collector if report else None)
+    page = report.write(folder, result, runtime) if report else None
     if runtime.group.is_main:
         logger.info("\n%s", format_table(result))
-        if report:
-            logger.info("report: %s", report.write(folder, result, str(runtime)))
+        if page:
+            logger.info("report: %s", page)
         logger.info("results in %s", folder)
         job.start_sending()
     return 0

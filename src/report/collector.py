@@ -56,9 +56,18 @@ class Collector:
             ignored = sample.label == self._ignore_label
             for counts in (self.object_size, self.distance, self.boundary):
                 counts.add(prediction, sample.label, ignored)
-            height, width = prediction.shape
-            sizes = sorted([*self.sizes_hw, (height, width)], key=lambda size: (size[0] * size[1], size))
-            self.sizes_hw = [sizes[0], sizes[-1]]
+            self.note_sizes([(prediction.shape[0], prediction.shape[1])])
             score = score_picture(sample.name, prediction, sample.label, len(self.info.class_names), self._ignore_label)
             if score:
                 self.gallery.add(score, lambda: draw_pictures(sample, prediction, ignored, self.info))
+
+    def note_sizes(self, sizes_hw: Iterable[tuple[int, int]]) -> None:
+        """Keep the smallest and the largest of these heights and widths and those before."""
+        by_area = sorted([*self.sizes_hw, *sizes_hw], key=lambda size: (size[0] * size[1], size))
+        self.sizes_hw = [by_area[0], by_area[-1]] if by_area else []
+
+    @property
+    def counts(self) -> list[np.ndarray]:
+        """All counts of pixels and objects, int64, to be summed over ranks."""
+        binned = [array for counts in (self.object_size, self.distance) for array in (counts.hits, counts.misses, counts.false_alarms)]
+        return [*binned, self.object_size.num_objects, self.boundary.both, self.boundary.label, self.boundary.prediction]

@@ -71,29 +71,46 @@ class Gallery:
         max_shown: most panels of either kind.
 
     Attributes:
+        max_shown: likewise.
         histogram: (NUM_HISTOGRAM_BINS,) int64, pictures by their mean IoU.
-        num_pictures: how many were added.
     """
 
     def __init__(self, max_shown: int = MAX_SHOWN) -> None:
-        self._max_shown = max_shown
+        self.max_shown = max_shown
         # Heaps of (rank, number, panel), the first to be dropped in front; the number decides between equals before panels are compared.
         self._worst: list[tuple[float, int, Panel]] = []
         self._best: list[tuple[float, int, Panel]] = []
+        self._next_number = 0
         self.histogram = np.zeros(NUM_HISTOGRAM_BINS, np.int64)
-        self.num_pictures = 0
+
+    @property
+    def num_pictures(self) -> int:
+        """How many pictures were added."""
+        return int(self.histogram.sum())
 
     def add(self, score: PictureScore, draw: Callable[[], tuple[bytes, ...]]) -> None:
         """Add a picture; it is drawn only if it is among the worst or the best so far."""
         self.histogram[min(int(score.miou * NUM_HISTOGRAM_BINS), NUM_HISTOGRAM_BINS - 1)] += 1
-        number = -self.num_pictures  # of equals the earlier one stays
-        self.num_pictures += 1
-        panel = None
-        for heap, rank in ((self._worst, -score.miou), (self._best, score.miou)):
-            if len(heap) == self._max_shown and (rank, number) < heap[0][:2]:
-                continue
-            panel = panel or Panel(score, draw())
-            (heapq.heappush if len(heap) < self._max_shown else heapq.heapreplace)(heap, (rank, number, panel))
+        if any(self._has_room(heap, rank) for heap, rank in self._ranked(score)):
+            self.keep(Panel(score, draw()))
+
+    def keep(self, panel: Panel) -> None:
+        """Keep a panel where it is among the worst or the best so far, without counting its picture."""
+        for heap, rank in self._ranked(panel.score):
+            if self._has_room(heap, rank):
+                (heapq.heappush if len(heap) < self.max_shown else heapq.heapreplace)(heap, (rank, self._next_number, panel))
+        self._next_number -= 1  # of equals the earlier one stays
+
+    def _ranked(self, score: PictureScore) -> tuple[tuple[list[tuple[float, int, Panel]], float], ...]:
+        return (self._worst, -score.miou), (self._best, score.miou)
+
+    def _has_room(self, heap: list[tuple[float, int, Panel]], rank: float) -> bool:
+        return len(heap) < self.max_shown or rank > heap[0][0]
+
+    def panels(self) -> list[Panel]:
+        """Return all panels that are kept, each once, in the order in which they came."""
+        by_number = {number: panel for _, number, panel in (*self._worst, *self._best)}
+        return [by_number[number] for number in sorted(by_number, reverse=True)]
 
     def worst(self) -> list[Panel]:
         """Return the worst pictures, the worst one first; where there are few, half of them, so that none is among the best too."""

@@ -45,12 +45,12 @@ def time_section(result: EvalResult, stopwatch: Stopwatch) -> str:
     """Return pictures per second, and the seconds of each phase."""
     seconds = {PHASES[phase]: spent for phase, spent in stopwatch.seconds.items()}
     seconds["counting, pictures in eval/ and the rest"] = max(0.0, result.seconds - sum(seconds.values()))
-    rows = [_time_row(name, spent, result) for name, spent in seconds.items()]
+    rows = [_time_row(name, spent, result.seconds, max(1, stopwatch.pictures)) for name, spent in seconds.items()]
     return f"<p>{_speed(result, stopwatch)}</p>" + table(["part", "seconds", "ms per picture", "share"], rows, identifier="times")
 
 
-def _time_row(name: str, spent: float, result: EvalResult) -> list[Cell]:
-    per_picture, share = 1000 * spent / result.images, spent / result.seconds
+def _time_row(name: str, spent: float, total: float, pictures: int) -> list[Cell]:
+    per_picture, share = 1000 * spent / pictures, spent / total
     return [Cell(name), Cell(f"{spent:.2f}", spent), Cell(f"{per_picture:.1f}", per_picture), Cell(f"{100 * share:.1f} %", share, share)]
 
 
@@ -61,7 +61,9 @@ def _speed(result: EvalResult, stopwatch: Stopwatch) -> str:
         f"{result.images:,d} pictures in {result.seconds:.1f} s: {result.images / result.seconds:.2f} pictures/s, "
         f"{result.images / without_report:.2f} without the report's own time."
     )
-    later = result.images - stopwatch.first_pictures
+    if stopwatch.pictures < result.images:
+        text += f" Times below are those of one process, which had {stopwatch.pictures:,d} of them."
+    later = stopwatch.pictures - stopwatch.first_pictures
     if later <= 0:
         return text
     spent = stopwatch.seconds[PREDICTING] - stopwatch.first_seconds

@@ -21,6 +21,7 @@ class Stopwatch:
 
     Attributes:
         seconds: of each phase. Reading is what the evaluation waits for: pictures are decoded ahead, while the one before is predicted.
+        pictures: how many were predicted.
         first_seconds: of the first batch's prediction, in which the network is compiled; part of PREDICTING.
         first_pictures: pictures in it.
     """
@@ -28,6 +29,7 @@ class Stopwatch:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self.seconds = dict.fromkeys((READING, PREDICTING, REPORTING), 0.0)
+        self.pictures = 0
         self.first_seconds = 0.0
         self.first_pictures = 0
 
@@ -52,6 +54,7 @@ class Stopwatch:
         """Return the predictor's labels."""
         with self.measure(PREDICTING):
             labels = predictor.predict(images)
+        self.pictures += len(images)
         if not self.first_pictures:
             self.first_pictures, self.first_seconds = len(images), self.seconds[PREDICTING]
         return labels

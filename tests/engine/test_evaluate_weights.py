@@ -68,7 +68,6 @@ def test_wrong_inputs(weights: Path, tmp_path: Path, capfd: pytest.CaptureFixtur
         "can be written": ["--checkpoint_path", str(weights), "--output_path", str(tmp_path / "file" / "x")],
         "val.txt": ["--checkpoint_path", str(weights), "--data_path", str(tmp_path / "empty"), "--output_path", str(tmp_path / "out")],
         "must be bool": ["--checkpoint_path", str(weights), "eval.flip=2"],
-        "--report looks at all pictures in one process": ["--checkpoint_path", str(weights), "--report", "--run_distribute", "True"],
     }
     for message, arguments in cases.items():
         assert run(evaluation.main, arguments) == 2, message
