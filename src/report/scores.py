@@ -12,6 +12,7 @@ from src.report.collector import Collector
 from src.report.markup import Cell, bars, count_cell, number, score_cell, table, tiles
 
 MAX_CONFUSIONS = 12  # pairs of classes in the list
+TO = "\N{EN DASH}"
 SIZE_NAMES = ("tiny", "small", "medium", "large")
 
 
@@ -63,22 +64,23 @@ def confusion_list(result: EvalResult) -> str:
             part = float(wrong[label, predicted] / pixels[label])
             names = (Cell(result.class_names[label]), Cell(result.class_names[predicted]))
             rows.append([*names, count_cell(int(wrong[label, predicted])), Cell(f"{100 * part:.1f} %", part, part)])
-    return table(["label", "predicted as", "pixels", "of the label's pixels"], rows, identifier="confusions")
+    return table(["label", "predicted as", "pixels", "share of label"], rows, identifier="confusions")
 
 
 def size_section(collector: Collector) -> str:
     """Return means and classes by the size of the objects."""
     counts = collector.object_size
     height, width = collector.sizes_hw[-1] if collector.sizes_hw else (0, 0)
-    limits = [f"{100 * limit:g} %" for limit in SIZE_LIMITS]
+    limits = [f"{100 * limit:g}" for limit in SIZE_LIMITS]
     sides = [f"{round((limit * height * width) ** 0.5)}²" for limit in SIZE_LIMITS]
-    ranges = [f"below {limits[0]}", *(f"{low} to {high}" for low, high in zip(limits, limits[1:], strict=False)), f"{limits[-1]} and more"]
-    pixels = [f"below {sides[0]} px", *(f"{low} to {high} px" for low, high in zip(sides, sides[1:], strict=False)), f"from {sides[-1]} px"]
+    ranges = [
+        f"under {limits[0]} % ({sides[0]} px)",
+        *(f"{limits[k]}{TO}{limits[k + 1]} % ({sides[k]}{TO}{sides[k + 1]} px)" for k in range(len(limits) - 1)),
+        f"from {limits[-1]} % ({sides[-1]} px)",
+    ]
     entries = [
-        (name, float(value), f"{part} of the picture, {pixel}; {objects:,d} objects")
-        for name, value, part, pixel, objects in zip(
-            SIZE_NAMES, counts.mean_iou(), ranges, pixels, counts.num_objects.sum(axis=0), strict=True
-        )
+        (name, float(value), f"{part}, {objects:,d} objects")
+        for name, value, part, objects in zip(SIZE_NAMES, counts.mean_iou(), ranges, counts.num_objects.sum(axis=0), strict=True)
     ]
     return _pair(bars(entries), _binned_table(collector, counts, SIZE_NAMES, "sizes", counts.num_objects))
 
@@ -87,7 +89,7 @@ def distance_section(collector: Collector) -> str:
     """Return means and classes by the distance from a border."""
     counts = collector.distance
     lows = [1, *(limit + 1 for limit in DISTANCE_LIMITS[:-1])]
-    names = [*(f"{low}\N{EN DASH}{high} px" for low, high in zip(lows, DISTANCE_LIMITS, strict=True)), f"over {DISTANCE_LIMITS[-1]} px"]
+    names = [*(f"{low}{TO}{high} px" for low, high in zip(lows, DISTANCE_LIMITS, strict=True)), f"over {DISTANCE_LIMITS[-1]} px"]
     pixels = counts.pixels.sum(axis=0)
     total = max(1, int(pixels.sum()))
     entries = [

@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_the_evaluation(page):
     assert sizes["class 1"] == [number(value, 3) for value in collector.object_size.iou()[1]]
     assert "class 2" not in sizes  # it has no label pixel
     # 60 x 90 pixels: 5.4 are 0.5 %, and 12.7 x 12.7 are 3 %.
-    assert any("3 % and more of the picture, from 13² px" in text for text in outline.text)
+    assert any("from 3 % (13² px)" in text for text in outline.text)
 
 
 def test_names_are_escaped(tmp_path):
