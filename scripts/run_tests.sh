@@ -9,6 +9,7 @@
 #   PYTHON       interpreter to make it with (default: python3)
 #   OCRNET_REFERENCES  folder for mmsegmentation, timm and PaddleSeg, installed when absent (default: references in the virtual
 #                environment; 0.9 GB); "none" leaves them out, and the tests that compare with them are skipped
+#   OCRNET_BROWSER  a Chromium for the tests of report.html (default: one of the PATH; root gets Debian's chromium-headless-shell)
 #   OCRNET_CACHE, MS_LITE_HOME  where MindSpore Lite is kept when fetched, or another one to use (scripts/fetch_mindspore_lite.sh --help)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
@@ -32,6 +33,25 @@ prepare_cpp() {
       say "no headers of libpng and libjpeg: the C++ tests of PNG and JPEG are left out (on Debian: apt-get install libpng-dev libjpeg-dev)"
     fi
   fi
+}
+
+# report.html is looked at in a real browser. Print which one, as tests/report/test_browser.py finds it, or that its tests are left out.
+prepare_browser() {
+  if [ -n "${OCRNET_BROWSER:-}" ]; then
+    command -v "$OCRNET_BROWSER" || { echo "OCRNET_BROWSER: there is no $OCRNET_BROWSER"; return 1; }
+    return
+  fi
+  find_browser && return
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "none: the tests of report.html in a browser are SKIPPED (on Debian: apt-get install chromium-headless-shell)"
+    return
+  fi
+  { apt-get update && apt-get install --yes --no-install-recommends chromium-headless-shell; } >/dev/null || true
+  find_browser || echo "none, and chromium-headless-shell cannot be installed: the tests of report.html in a browser are SKIPPED"
+}
+
+find_browser() {
+  command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome
 }
 
 # Build the C++ parts that need no SDK and run their tests, under AddressSanitizer and UBSan.
@@ -79,6 +99,8 @@ trap end_builds EXIT
 prepare_cpp
 start_aside test_cpp
 test_cpp_pid=$!
+start_aside prepare_browser
+prepare_browser_pid=$!
 prepare_venv requirements-dev.txt
 start_aside build_runner
 build_runner_pid=$!
@@ -106,5 +128,7 @@ say "C++: formatting, ctest as it is and under AddressSanitizer and UBSan, the r
 wait_aside test_cpp "$test_cpp_pid"
 wait_aside build_runner "$build_runner_pid"
 grep 'tests passed' build/test_cpp.log build/build_runner.log
+wait_aside prepare_browser "$prepare_browser_pid"
+say "browser: $(tail -n 1 build/prepare_browser.log)"
 say "tests"
 exec "$VENV/bin/python" -m pytest "$@"

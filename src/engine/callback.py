@@ -16,7 +16,7 @@ from src.config.loading import config_beside
 from src.config.schema import last_epoch
 from src.data.basedataset import BaseDataset
 from src.data.loader import iterate_eval
-from src.engine.evaluator import EvalResult, evaluate, format_table
+from src.engine.evaluator import EvalResult, Observer, evaluate, format_table
 from src.engine.guard import Guard
 from src.engine.progress import show_progress
 from src.engine.train_step import TrainStep
@@ -137,9 +137,24 @@ class EvalCallback:
 
 
 def evaluate_network(
-    config: Any, predictor: Predictor, dataset: BaseDataset, group: Group, folder: Path, guard: Guard | None = None
+    config: Any,
+    predictor: Predictor,
+    dataset: BaseDataset,
+    group: Group,
+    folder: Path,
+    guard: Guard | None = None,
+    observer: Observer | None = None,
 ) -> EvalResult:
     """Evaluate with the configuration's protocol; ranks share the pictures and sum the confusion matrix.
+
+    Args:
+        config: the complete configuration.
+        predictor: gives labels.
+        dataset: pictures and labels.
+        group: the ranks.
+        folder: for eval.json and eval/.
+        guard: asked after each batch whether to stop.
+        observer: shown this rank's pictures.
 
     Raises:
         Stopped: if the guard is told to stop.
@@ -157,4 +172,5 @@ def evaluate_network(
             is_main=group.is_main,
             progress=bar.update,
             is_stopped=guard.is_stopped if guard else lambda: False,
+            observer=observer,
         )

@@ -32,6 +32,16 @@ class LabelPredictor(Protocol):
         """Return (B, H, W) uint8 classes of pictures of one size."""
 
 
+class Observer(Protocol):
+    """Looks on while pictures are evaluated, such as `src.report.collector.Collector`; the numbers are the same without it."""
+
+    def attach(self, samples: Iterable[EvalSample], predictor: LabelPredictor) -> tuple[Iterable[EvalSample], LabelPredictor]:
+        """Return what is evaluated in place of both, so that reading and predicting can be timed."""
+
+    def observe(self, sample: EvalSample, prediction: np.ndarray) -> None:
+        """Look at a picture that has been counted and its (H, W) uint8 classes."""
+
+
 @dataclass(frozen=True)
 class EvalResult:
     """An evaluation over all ranks.
@@ -85,6 +95,7 @@ def evaluate(
     is_main: bool = True,
     progress: Callable[[int], None] | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
 ) -> EvalResult:
     """Return the result of a predictor on pictures; memory does not grow with their number.
 
@@ -100,6 +111,7 @@ def evaluate(
         is_main: this rank writes the files.
         progress: called after each batch with the number of its pictures.
         is_stopped: whether to leave the other pictures out; `sum_matrix` is called all the same, and may raise.
+        observer: shown this rank's pictures, each after it has been counted.
 
     Raises:
         UserError: if there are no pictures, a label is missing or holds values of no class, or a file cannot be written.
@@ -108,10 +120,14 @@ def evaluate(
     confusion = ConfusionMatrix(len(info.class_names), ignore_label)
     pictures_dir = output_dir / "eval" if output_dir and is_main else None
     done = 0
+    if observer:
+        samples, predictor = observer.attach(samples, predictor)
     for batch in equal_sized_batches(samples, batch_size):
         predictions = predictor.predict([sample.image for sample in batch])
         for sample, prediction in zip(batch, predictions, strict=True):
             _count(confusion, sample, prediction)
+            if observer:
+                observer.observe(sample, prediction)
             if pictures_dir and done < overlays:
                 _write_panel(pictures_dir, sample, prediction, info)
             done += 1

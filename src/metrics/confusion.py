@@ -88,7 +88,7 @@ class ConfusionMatrix:
         """
         if prediction.shape != label.shape:
             raise ValueError(f"prediction has shape {prediction.shape} but label {label.shape}; they must agree")
-        pairs = _count_pairs(_as_uint8(label, "label"), _as_uint8(prediction, "prediction"))
+        pairs = count_pairs(_as_uint8(label, "label"), _as_uint8(prediction, "prediction"))
         pairs_of_ignored = pairs[self.ignore_label].copy()
         pairs[self.ignore_label] = 0
         self._refuse_outside(pairs.sum(axis=1), "label")
@@ -144,7 +144,7 @@ def _as_uint8(array: np.ndarray, what: str) -> np.ndarray:
     return array.astype(np.uint8)
 
 
-def _count_pairs(label: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def count_pairs(label: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Return (256, 256) int64: how often each label meets each prediction."""
     flat: Sequence[np.ndarray] = [np.ascontiguousarray(array).reshape(-1) for array in (label, prediction)]
     pairs = np.zeros((NUM_VALUES, NUM_VALUES), np.int64)

@@ -47,6 +47,21 @@ def parse_boolean(text: str) -> bool:
     return values[text.lower()]
 
 
+def with_bare_flag(argv: Sequence[str] | None, flag: str) -> list[str]:
+    """Return the arguments with True behind a boolean flag that no value follows: argparse would take the word behind it for one.
+
+    Args:
+        argv: arguments; None: those of the program.
+        flag: with its dashes.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for place in reversed([number for number, word in enumerate(words) if word == flag]):
+        following = words[place + 1 : place + 2]
+        if not following or following[0].startswith("-") or "=" in following[0]:
+            words.insert(place + 1, "True")
+    return words
+
+
 def build_parser(description: str, groups: Mapping[str, Sequence[str]], default: str) -> argparse.ArgumentParser:
     """Return a parser with `--config`, a flag for each named top-level key, and `key.sub=value` words.
 

@@ -43,6 +43,21 @@ def test_results_stand_beside_the_weights_or_where_asked(
     assert json.loads((weights.parent / "eval.json").read_text()) == beside
 
 
+def test_a_report_changes_no_number(weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None) -> None:
+    contents = []
+    for name, flags in (("without", ["--report", "False"]), ("with", ["--report", "eval.batch_size=1"])):
+        assert evaluate(weights, "--output_path", str(tmp_path / name), *flags) == 0
+        contents.append(json.loads((tmp_path / name / "eval.json").read_text()))
+        del contents[-1]["seconds"]
+    assert contents[0] == contents[1]
+    assert not (tmp_path / "without" / "report.html").exists()
+    assert f"report: {tmp_path / 'with' / 'report.html'}" in capfd.readouterr().out
+    text = (tmp_path / "with" / "report.html").read_text()
+    assert f"<dd>{contents[0]['miou']:.4f}</dd>" in text
+    assert str(weights.resolve()) in text and "best.ckpt" in text and "mindspore 2.8.0" in text and "seg_hrnet_ocr on CamVid" in text
+    assert text.count('<figure class="worst">') == 2 and text.count('<figure class="best">') == 1
+
+
 def test_wrong_inputs(weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()

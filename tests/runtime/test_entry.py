@@ -8,7 +8,7 @@ import pytest
 import train
 from src.config import UserError
 from src.runtime import environment
-from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments
+from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments, with_bare_flag
 
 
 @pytest.mark.parametrize(("text", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("FALSE", False), ("0", False)])
@@ -63,6 +63,22 @@ def test_slow_mindspore_versions_get_avx2(version: str, target: str, expected: s
     monkeypatch.setattr(environment.importlib.metadata, "version", lambda _: version)
     environment.prepare_environment(target)
     assert values.get("ONEDNN_MAX_CPU_ISA") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--report"], ["--report", "True"]),
+        (["--report", "eval.flip=True"], ["--report", "True", "eval.flip=True"]),
+        (["a=1", "--report", "--config", "demo"], ["a=1", "--report", "True", "--config", "demo"]),
+        (["--report", "False", "a=1"], ["--report", "False", "a=1"]),
+        (["--report", "maybe"], ["--report", "maybe"]),  # refused by the parser, by its name
+        (["--report=False"], ["--report=False"]),
+        ([], []),
+    ],
+)
+def test_a_flag_may_stand_alone(given: list[str], expected: list[str]) -> None:
+    assert with_bare_flag(given, "--report") == expected
 
 
 def test_similar_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:

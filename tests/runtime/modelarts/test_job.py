@@ -384,9 +384,10 @@ def test_evaluation(storage: Storage, cache: Path, monkeypatch: pytest.MonkeyPat
     (cache / "output/eval/of_an_earlier_one.png").touch()
     (cache / "output/last.state").touch()
 
-    def evaluate(config: object, runtime: object, checkpoint: Path, folder: Path) -> SimpleNamespace:
-        assert checkpoint == cache / "copies/checkpoint/best.ckpt" and folder == cache / "output"
+    def evaluate(config: object, runtime: object, checkpoint: Path, folder: Path, observer: object) -> SimpleNamespace:
+        assert checkpoint == cache / "copies/checkpoint/best.ckpt" and folder == cache / "output" and observer is None
         (folder / "eval.json").write_text("{}")
+        (folder / "report.html").write_text("as --report writes it")
         (folder / "eval/0.png").write_text("picture")
         return SimpleNamespace()
 
@@ -394,4 +395,4 @@ def test_evaluation(storage: Storage, cache: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(evaluator, "format_table", str)
     urls = ["--checkpoint_url", "obs://b/run", "--data_url", "obs://b/data", "--train_url", "obs://b/run"]
     assert run(eval_script.main, ["--modelarts", "true", "--cache_path", str(cache), *urls, "dataset.name=CamVid"]) == 0
-    assert set(list_files(storage.root / "b/run")) == {"best.ckpt", "best.yaml", "last.state", "eval.json", "eval/0.png"}
+    assert set(list_files(storage.root / "b/run")) == {"best.ckpt", "best.yaml", "last.state", "eval.json", "report.html", "eval/0.png"}
