@@ -136,6 +136,11 @@ class Predictor:
         )
 
     @property
+    def network(self) -> nn.Cell:
+        """The network, whose parts tell how it comes to its logits."""
+        return self._network
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """What decides the numbers, for reports; JSON types."""
         return {
@@ -163,7 +168,7 @@ class Predictor:
             UserError: if they are too small for the network.
         """
         _check_images(images)
-        with _evaluating(self._network):
+        with evaluating(self._network):
             if self._is_single_pass():
                 # The classes are chosen on the device: of a 2048x1024 picture 2 MB come back, not 160.
                 return self._to_labels(self._whole_logits(self._scaled(images, self._scales[0]), _size_hw(images)))
@@ -182,8 +187,21 @@ class Predictor:
             UserError: as in `predict`.
         """
         _check_images(images)
-        with _evaluating(self._network):
+        with evaluating(self._network):
             return self._fused_scores(images)
+
+    def network_images(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Return the pictures as the network sees them at scale 1, (B, 3, H', W') float32.
+
+        Args:
+            images: as in `predict`.
+
+        Raises:
+            ValueError: as in `predict`.
+            UserError: as in `predict`.
+        """
+        _check_images(images)
+        return self._scaled(images, 1.0)
 
     def _is_single_pass(self) -> bool:
         return len(self._scales) == 1 and not self._flip and self._window is None
@@ -233,7 +251,7 @@ class Predictor:
 
 
 @contextmanager
-def _evaluating(network: nn.Cell) -> Iterator[None]:
+def evaluating(network: nn.Cell) -> Iterator[None]:
     """Put a network into evaluation mode, and every part of it back into the mode that it had."""
     modes = [(cell, cell.training) for _, cell in network.cells_and_names()]
     network.set_train(False)
