@@ -118,13 +118,15 @@ class ResultFolder:
         Raises:
             UserError: naming the first that would.
         """
-        taken = {item.path.resolve() for item in inputs}
-        taken |= {item.path.resolve().parent for item in inputs}  # where frames would be written among inputs
+        files = {item.path.resolve() for item in inputs}
+        folders = {file.parent for file in files}
         for item in inputs:
             for kind in self.kinds:
                 path = self.video_path(kind, item.name) if item.is_video else self.path(kind, item.name)
-                if path.resolve() in taken:
-                    raise UserError(f"{path} is an input, or holds some, and would be overwritten; choose another --output_path")
+                if path.resolve() in files:
+                    raise UserError(f"{path} is an input and would be overwritten; choose another --output_path")
+                if item.is_video and path.resolve() in folders:
+                    raise UserError(f"{path} holds inputs, among which frames would be written; choose another --output_path")
 
     def write(self, name: str, item: Prediction) -> None:
         """Write all kinds of a picture.

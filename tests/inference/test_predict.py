@@ -12,7 +12,6 @@ import eval as evaluation
 import predict
 from src.data.cityscapes import INFO, TRAINED
 from src.inference import segmenter as segmenter_module
-from src.inference.outputs import WRITERS
 from src.inference.palette import overlay
 from src.inference.predictor import Predictor
 from src.inference.segmenter import Segmenter
@@ -69,9 +68,10 @@ def test_labels_are_those_of_evaluation(
     assert len(evaluated) == len(pictures) == len(summary["pictures"]) == 2
     for path, labels in zip(pictures, evaluated, strict=True):
         name = str(path.relative_to(streets / "leftImg8bit").with_suffix(""))
-        files = {kind: tmp_path / "out" / kind / f"{name}.png" for kind in WRITERS}
+        kinds = ("index", "palette", "labelIds", "overlay")
+        files = {kind: tmp_path / "out" / kind / f"{name}.png" for kind in kinds}
         assert np.unique(labels).size > 3
-        assert [Image.open(files[kind]).mode for kind in ("index", "palette", "labelIds", "overlay")] == ["L", "P", "L", "RGB"]
+        assert [Image.open(files[kind]).mode for kind in kinds] == ["L", "P", "L", "RGB"]
         np.testing.assert_array_equal(read(files["index"]), labels)
         np.testing.assert_array_equal(read(files["palette"]), labels)
         np.testing.assert_array_equal(np.asarray(Image.open(files["palette"]).convert("RGB")), INFO.palette[labels])
@@ -79,6 +79,7 @@ def test_labels_are_those_of_evaluation(
         assert {(k, i) for k, i in zip(labels.flat, read(files["labelIds"]).flat, strict=True)} <= {(t.train_id, t.id) for t in TRAINED}
         shares = {INFO.class_names[k]: np.mean(labels == k) for k in np.unique(labels)}
         assert summary["pictures"][name] == pytest.approx(shares, rel=1e-5)
+        assert summary["pixels"][name] == {INFO.class_names[k]: np.sum(labels == k) for k in np.unique(labels)}
         assert list(summary["pictures"][name].values()) == sorted(summary["pictures"][name].values(), reverse=True)
 
 
@@ -123,7 +124,7 @@ def test_pictures_that_cannot_be_read_are_left_out(
     (folder / "text.png").write_text("no picture")
     assert call(weights, folder, "--output_path", out) == 1
     output = capfd.readouterr()
-    assert output.err == f"error: 2 of 4 pictures could not be read; {out / 'predictions.json'} names them\n"
+    assert output.err == f"error: 2 of 4 inputs could not be read; {out / 'predictions.json'} names them\n"
     assert all(output.out.count(f"{folder / name}: the picture cannot be read") == 1 for name in ("cut.png", "text.png"))
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
         *("overlay/a.png", "overlay/z.png", "palette/a.png", "palette/z.png", "predictions.json")
@@ -131,7 +132,7 @@ def test_pictures_that_cannot_be_read_are_left_out(
     summary = json.loads((out / "predictions.json").read_text())
     assert (set(summary["pictures"]), set(summary["failures"])) == ({"a", "z"}, {str(folder / "cut.png"), str(folder / "text.png")})
     assert call(weights, folder / "cut.png", "--output_path", tmp_path / "none") == 2
-    assert "no picture could be predicted" in capfd.readouterr().err and not (tmp_path / "none").exists()
+    assert "nothing could be predicted" in capfd.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None) -> None:
@@ -147,7 +148,7 @@ def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd
         "no such file or folder": [tmp_path / "missing.png"],
         "holds no .png": [tmp_path / "empty"],
         "note.txt: not a readable picture": [tmp_path / "note.txt"],
-        "no picture matches": [tmp_path / "*.jpg"],
+        "no picture or video matches": [tmp_path / "*.jpg"],
         "(did you mean palette?)": [good, "--save", "index,palete"],
         "sign, fence and 3 more); use index": [good, "--save", "labelIds", "--config", "camvid_w18_small", "--device_target", "CPU"],
         "another network": [good, "--config", "camvid_w18_small", "--device_target", "CPU"],
