@@ -6,12 +6,13 @@
     python predict.py DATA/leftImg8bit/test --checkpoint_path OUT/best.ckpt --save labelIds --scales 0.75,1,1.25 --flip
     python predict.py aerial.tif --checkpoint_path OUT/best.ckpt --tile 1024 1024
     python predict.py photos --checkpoint_path model.mindir
+    python predict.py street.jpg --checkpoint_path OUT/best.ckpt --explain
 
 INPUT is a picture, a video, a folder (with the folders below it) or a quoted glob. Writes OUT/KIND/NAME.png for each kind of --save, of the
 picture's size (probabilities: .npy; of a video: NAME.mp4 for people, NAME/000000.png and so on for programs), and OUT/predictions.json:
-which part of each picture each class has. What cannot be read is reported and left out; the exit status is 1 then. Pictures are turned as
-their EXIF orientation says, which eval.py, export and the C++ program do not. The configuration is the one beside the weight file, unless
---config names another; that of a MindIR is in its manifest.
+which part of each picture each class has. --explain adds OUT/explain/NAME.png of pictures. What cannot be read is reported and left out,
+and the exit status is 1. Pictures are turned as their EXIF orientation says, which eval.py, export and the C++ program do not. The
+configuration is the one beside the weight file, unless --config names another; that of a MindIR is in its manifest.
 """
 
 import argparse
@@ -19,54 +20,24 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from src.checkpoint.run_folder import check_output, config_for_checkpoint
-from src.config import UserError, load_config
+from src.checkpoint.run_folder import check_output
+from src.config import UserError
 from src.config.facts import report_facts
-from src.config.networks import smallest_side
-from src.data.basedataset import DatasetInfo
-from src.data.registry import dataset_info
-from src.deploy.manifest import Manifest
-from src.deploy.mindir_source import check_protocol, config_of_mindir, info_of_mindir, open_mindir
+from src.deploy.prediction_source import PredictionSource
 from src.engine.progress import show_progress
 from src.inference.inputs import Input, find_inputs, num_pictures, refuse_unless_any_can_be_read
 from src.inference.outputs import KINDS, PROBABILITIES, SUMMARY_FILE, ResultFolder, parse_kinds
 from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments
 from src.runtime.environment import prepare_environment
 
-if TYPE_CHECKING:  # it loads MindSpore
-    from src.inference.segmenter import Segmenter
-
 FLAGS = {
     "paths": ("checkpoint_path", "output_path"),
     "device": ("device_target", "device_id", "mode", "amp_level", "workers"),
 }
 OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=")
-
-
-MAX_TILE = 8192  # pixels each way: beyond that no device has the memory
-
-
-@dataclass(frozen=True)
-class Source:
-    """What predicts.
-
-    Attributes:
-        path: the weights or the model file.
-        config: complete.
-        config_source: where it comes from, for people.
-        info: names and colours of the classes.
-        manifest: of a MindIR file; None: a checkpoint.
-    """
-
-    path: Path
-    config: Any
-    config_source: str
-    info: DatasetInfo
-    manifest: Manifest | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,24 +47,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     texts, words = _split_words(arguments.words)
     if not texts or "checkpoint_path" not in flags:
         raise UserError("INPUT and --checkpoint_path are needed: pictures, videos, folders or globs, and the weights (.ckpt or .mindir)")
-    source = _open_source(Path(flags["checkpoint_path"]), arguments.config, flags, _protocol_words(arguments) + words)
+    # How it was trained tells neither where results go nor on how many devices to predict.
+    flags = {"output_path": "predictions", "run_distribute": False, **flags}
+    source = PredictionSource.open(Path(flags["checkpoint_path"]), arguments.config, flags, _protocol_words(arguments) + words)
     results = ResultFolder(Path(source.config.output_path), parse_kinds(arguments.save, source.info), source.info)
-    _check_protocol(source, results)
+    source.check_protocol(PROBABILITIES in results.kinds)
     inputs = find_inputs(texts, results.kind_folders)
     refuse_unless_any_can_be_read(inputs)
     results.refuse_overwriting(inputs)
     check_output(results.folder, new_run=False)
+    explain = _explain_options(arguments, source, inputs)
     prepare_environment(source.config.device_target)
-    return predict(source, inputs, results)
+    return predict(source, inputs, results, explain)
 
 
-def predict(source: Source, inputs: Sequence[Input], results: ResultFolder) -> int:
+def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFolder, explain: dict[str, Any] | None = None) -> int:
     """Build, predict, report; return the exit status.
+
+    Args:
+        source: what predicts.
+        inputs: of what.
+        results: where results go.
+        explain: arguments of `explanation_writer`; None: nothing is explained.
 
     Raises:
         WorkError: if some of the inputs could not be read.
     """
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
+    from src.inference.explaining import explanation_writer
     from src.inference.predicting import InputPredictor
     from src.runtime.device import setup_runtime
     from src.runtime.logging import setup_logging
@@ -102,10 +83,12 @@ def predict(source: Source, inputs: Sequence[Input], results: ResultFolder) -> i
     runtime = setup_runtime(config)
     logger.info("configuration: %s; %s", source.config_source, runtime)
     report_facts(config, logger)
-    segmenter = _load_segmenter(source, runtime.amp_level)
+    segmenter = source.segmenter(runtime.amp_level)
+    settings: dict[str, Any] = {"batch_size": config.eval.batch_size, "workers": config.workers, "on_failure": logger.warning}
+    if explain is not None:
+        settings["on_picture"] = explanation_writer(segmenter.predictor, results, **explain)
     with show_progress(num_pictures(inputs), "predicting", "img") as bar:
-        settings = {"batch_size": config.eval.batch_size, "workers": config.workers, "progress": bar.update, "on_failure": logger.warning}
-        report = InputPredictor(segmenter, results, **settings)(inputs)
+        report = InputPredictor(segmenter, results, progress=bar.update, **settings)(inputs)
     results.write_summary({"checkpoint": str(source.path), "protocol": segmenter.predictor.protocol, **report.as_json()})
     logger.info("%s; %s in %s", report.speed, ", ".join(results.kinds), results.folder)
     if report.failures:
@@ -113,34 +96,15 @@ def predict(source: Source, inputs: Sequence[Input], results: ResultFolder) -> i
     return 0
 
 
-def _open_source(path: Path, given: str | None, flags: dict[str, Any], words: Sequence[str]) -> Source:
-    # How it was trained tells neither where results go nor on how many devices to predict.
-    flags = {"output_path": "predictions", "run_distribute": False, **flags}
-    if path.suffix != ".mindir":
-        origin = config_for_checkpoint(path, given)
-        config = load_config(origin, flags, words)
-        return Source(path, config, origin, dataset_info(config))
-    manifest = open_mindir(path)
-    config = config_of_mindir(path, manifest, given, flags, words)
-    return Source(path, config, f"the manifest of {path}", info_of_mindir(manifest, config), manifest)
-
-
-def _check_protocol(source: Source, results: ResultFolder) -> None:
-    evaluation, smallest = source.config.eval, smallest_side(source.config.model)
-    if evaluation.slide and not all(smallest <= side <= MAX_TILE for side in evaluation.window):
-        raise UserError(f"--tile {evaluation.window[0]} {evaluation.window[1]}: expected {smallest}..{MAX_TILE} pixels each way")
+def _explain_options(arguments: argparse.Namespace, source: PredictionSource, inputs: Sequence[Input]) -> dict[str, Any] | None:
+    if not ("explain_at" in arguments or getattr(arguments, "explain", False)):
+        return None
     if source.manifest:
-        check_protocol(source.path, source.manifest, source.config, PROBABILITIES in results.kinds)
-
-
-def _load_segmenter(source: Source, amp_level: str) -> "Segmenter":
-    from src.inference.segmenter import Segmenter
-
-    if source.manifest is None:
-        return Segmenter.from_config(source.config, source.path, amp_level)
-    from src.deploy.mindir_predictor import load_mindir_predictor
-
-    return Segmenter(load_mindir_predictor(source.path, source.manifest, source.config, source.info), source.info)
+        raise UserError("--explain looks into the network, which a MindIR file hides; give the checkpoint (.ckpt)")
+    video = next((item.path for item in inputs if item.is_video), None)
+    if video:
+        raise UserError(f"--explain: {video} is a video; explanations are of pictures: leave it out, or give single frames")
+    return {"point": tuple(arguments.explain_at)} if "explain_at" in arguments else {}
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -164,6 +128,15 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar=("H", "W"),
         help="for large pictures: overlapping windows of H x W pixels, at full size",
     )
+    group.add_argument(
+        "--explain",
+        type=parse_boolean,
+        nargs="?",
+        const=True,
+        metavar="True|False",
+        help="draw OCR's regions, and where context comes from",
+    )
+    group.add_argument("--explain_at", type=int, nargs=2, metavar=("X", "Y"), help="likewise, of the pixel in this column and row")
     return parser
 
 

@@ -53,6 +53,7 @@ ARRAYS: dict[str, Callable[[Path, Prediction, DatasetInfo], None]] = {
     PROBABILITIES: lambda path, item, info: _write_probabilities(path, item),
 }
 KINDS = ("index", "palette", "overlay", "labelIds", PROBABILITIES, "comparison")
+EXPLAIN = "explain"  # what --explain adds to the kinds, of pictures alone
 
 
 def _write_probabilities(path: Path, item: Prediction) -> None:
@@ -102,11 +103,21 @@ class ResultFolder:
     @property
     def kind_folders(self) -> list[Path]:
         """The folders of all kinds, also of those that are not written now."""
-        return [self.folder / kind for kind in KINDS]
+        return [self.folder / kind for kind in (*KINDS, EXPLAIN)]
 
     def path(self, kind: str, name: str) -> Path:
         """Return the file of a picture's or a frame's result."""
         return self.folder / kind / f"{name}{'.npy' if kind == PROBABILITIES else '.png'}"
+
+    def new_path(self, kind: str, name: str) -> Path:
+        """Return the file of a picture's or a frame's result, in a folder that is there.
+
+        Raises:
+            UserError: if the folder cannot be made.
+        """
+        path = self.path(kind, name)
+        _make_folder(path.parent)
+        return path
 
     def video_path(self, kind: str, name: str) -> Path:
         """Return the file of a video's result, or the folder of its frames' results."""
@@ -121,7 +132,7 @@ class ResultFolder:
         files = {item.path.resolve() for item in inputs}
         folders = {file.parent for file in files}
         for item in inputs:
-            for kind in self.kinds:
+            for kind in (*self.kinds, EXPLAIN):
                 path = self.video_path(kind, item.name) if item.is_video else self.path(kind, item.name)
                 if path.resolve() in files:
                     raise UserError(f"{path} is an input and would be overwritten; choose another --output_path")
@@ -135,11 +146,10 @@ class ResultFolder:
             UserError: if a folder cannot be made.
         """
         for kind in self.kinds:
-            path = self.path(kind, name)
+            path = self.new_path(kind, name)
             if kind in ARRAYS:
-                self._write_array(kind, path, item)
+                ARRAYS[kind](path, item, self.info)
             else:
-                _make_folder(path.parent)
                 write_picture(path, DRAWINGS[kind](item, self.info, False))
 
     @contextmanager
@@ -158,21 +168,17 @@ class ResultFolder:
 
             def write(number: int, item: Prediction) -> None:
                 for kind in self.kinds:
-                    path = self.video_path(kind, name)
                     if kind in ARRAYS:
-                        self._write_array(kind, self.path(kind, f"{name}/{number:06d}"), item)
+                        ARRAYS[kind](self.new_path(kind, f"{name}/{number:06d}"), item, self.info)
                         continue
                     frame = DRAWINGS[kind](item, self.info, True)
                     if kind not in streams:
+                        path = self.video_path(kind, name)
                         _make_folder(path.parent)
                         streams[kind] = stack.enter_context(video_writer(path, rate, (frame.shape[0], frame.shape[1])))
                     streams[kind](frame)
 
             yield write
-
-    def _write_array(self, kind: str, path: Path, item: Prediction) -> None:
-        _make_folder(path.parent)
-        ARRAYS[kind](path, item, self.info)
 
     def write_summary(self, content: dict[str, Any]) -> None:
         """Write predictions.json."""

@@ -116,6 +116,7 @@ class InputPredictor:
         workers: threads that read pictures ahead, at most 4.
         progress: called with the number of pictures and frames that are done with.
         on_failure: called with one line for each input that cannot be read.
+        on_picture: called with the name and the prediction of each picture, no frames, once its results are written.
     """
 
     segmenter: Segmenter
@@ -124,6 +125,7 @@ class InputPredictor:
     workers: int = 1
     progress: Callable[[int], object] = lambda _: None
     on_failure: Callable[[str], object] = lambda _: None
+    on_picture: Callable[[str, Prediction], object] = lambda name, prediction: None
 
     def __call__(self, inputs: Sequence[Input]) -> Report:
         """Predict pictures, then videos.
@@ -134,6 +136,7 @@ class InputPredictor:
         report = Report(self.segmenter.info.class_names)
         for name, prediction in self._predictions(self._pictures(inputs, report), report):
             self.results.write(name, prediction)
+            self.on_picture(name, prediction)
             report.pictures[name] = self._class_pixels(prediction)
         for item in inputs:
             if item.is_video:
