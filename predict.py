@@ -82,7 +82,8 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     logger, config = setup_logging(), source.config
     runtime = setup_runtime(config)
     logger.info("configuration: %s; %s", source.config_source, runtime)
-    report_facts(config, logger)
+    if source.manifest is None:
+        report_facts(config, logger)
     segmenter = source.segmenter(runtime.amp_level)
     settings: dict[str, Any] = {"batch_size": config.eval.batch_size, "workers": config.workers, "on_failure": logger.warning}
     if explain is not None:
