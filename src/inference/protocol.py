@@ -187,8 +187,9 @@ class ProtocolPredictor(ABC):
             back = self._mirrored_back(next(mirrored).logits[None]) if mirrored else None
             fusion = FUSIONS[self._fusion]()
             fusion.add(band.logits[None], back)
-            chosen = fusion.result()[0].argmax(axis=0)
-            labels[band.picture, band.top : band.top + len(chosen)] = chosen
+            scores = fusion.result()[0]
+            for row in range(scores.shape[1]):  # NumPy would copy all scores, transposed
+                labels[band.picture, band.top + row] = scores[:, row].argmax(axis=0)
         return labels
 
     def _bands(self, images: Images, is_mirrored: bool = False) -> Iterator[Band]:
@@ -199,7 +200,8 @@ class ProtocolPredictor(ABC):
         """Return what reads windows of pictures at a scale, normalised one by one, and where they lie."""
         assert self._window and self._stride
         size_hw = self._scaled_hw(_size_hw(images), scale)
-        scaled = [cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR) for image in images]
+        is_scaled = size_hw != _size_hw(images)
+        scaled = [cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR) for image in images] if is_scaled else images
         pictures = [picture[:, ::-1] for picture in scaled] if is_mirrored else scaled
 
         def read(number: int, box: Box) -> np.ndarray:
