@@ -37,12 +37,13 @@ FLAGS = {
     "paths": ("checkpoint_path", "output_path"),
     "device": ("device_target", "device_id", "mode", "amp_level", "workers"),
 }
+SWITCHES = ("--flip", "--explain")
 OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, find the pictures, predict; return the exit status."""
-    arguments = _build_parser().parse_args(argv)
+    arguments = _build_parser().parse_args(_spell_out(sys.argv[1:] if argv is None else argv))
     flags, _ = split_arguments(arguments)
     texts, words = _split_words(arguments.words)
     if not texts or "checkpoint_path" not in flags:
@@ -108,6 +109,16 @@ def _explain_options(arguments: argparse.Namespace, source: PredictionSource, in
     return {"point": tuple(arguments.explain_at)} if "explain_at" in arguments else {}
 
 
+def _spell_out(argv: Sequence[str]) -> list[str]:
+    """Put True behind a switch that stands alone: argparse would take the picture that follows for its value."""
+    words = []
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        words.append(word)
+        if word in SWITCHES and following.lower() not in ("true", "false", "1", "0"):
+            words.append("True")
+    return words
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = build_parser("Segment pictures and videos with trained weights.", FLAGS, "the one beside the weight file")
     parser.usage = "%(prog)s INPUT ... --checkpoint_path FILE [--flag VALUE ...] [key.sub=value ...]"
@@ -121,7 +132,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--save", "--save_format", default="palette,overlay", metavar="KIND,...", help=f"of {kinds} (default: palette,overlay)"
     )
     group.add_argument("--scales", type=_parse_scales, metavar="S,...", help="of the picture, such as 0.75,1,1.25, joined by eval.fusion")
-    group.add_argument("--flip", type=parse_boolean, nargs="?", const=True, metavar="True|False", help="average with the mirrored picture")
+    group.add_argument("--flip", type=parse_boolean, metavar="[True|False]", help="average with the mirrored picture")
     group.add_argument(
         "--tile",
         type=int,
