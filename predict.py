@@ -28,7 +28,7 @@ from src.config import UserError
 from src.config.facts import report_facts
 from src.deploy.prediction_source import PredictionSource
 from src.engine.progress import show_progress
-from src.inference.inputs import Input, find_inputs, num_pictures, refuse_unless_any_can_be_read
+from src.inference.inputs import Input, allow_large_pictures, find_inputs, num_pictures, refuse_unless_any_can_be_read
 from src.inference.outputs import KINDS, PROBABILITIES, SUMMARY_FILE, ResultFolder, parse_kinds
 from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments
 from src.runtime.environment import prepare_environment
@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = PredictionSource.open(Path(flags["checkpoint_path"]), arguments.config, flags, _protocol_words(arguments) + words)
     results = ResultFolder(Path(source.config.output_path), parse_kinds(arguments.save, source.info), source.info)
     source.check_protocol(PROBABILITIES in results.kinds)
+    if "tile" in arguments:
+        allow_large_pictures()
     inputs = find_inputs(texts, results.kind_folders)
     refuse_unless_any_can_be_read(inputs)
     results.refuse_overwriting(inputs)
@@ -94,7 +96,9 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     results.write_summary({"checkpoint": str(source.path), "protocol": segmenter.predictor.protocol, **report.as_json()})
     logger.info("%s; %s in %s", report.speed, ", ".join(results.kinds), results.folder)
     if report.failures:
-        raise WorkError(f"{len(report.failures)} of {len(inputs)} inputs could not be read; {results.folder / SUMMARY_FILE} names them")
+        raise WorkError(
+            f"{len(report.failures)} of {len(inputs)} inputs could not be read to the end; {results.folder / SUMMARY_FILE} names them"
+        )
     return 0
 
 

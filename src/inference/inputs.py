@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from src.config.errors import UserError
 from src.data.label_files import find_inputs as files_with_suffix
 from src.data.pictures import PICTURE_SUFFIXES, picture_size_hw
@@ -68,6 +70,11 @@ def refuse_unless_any_can_be_read(inputs: Sequence[Input]) -> None:
             reasons.append(str(error))
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     raise UserError(f"{reasons[0]}{more}; give pictures, videos, folders of them or globs")
+
+
+def allow_large_pictures() -> None:
+    """Read pictures of any size: Pillow warns of those above 89 million pixels and refuses those above 179 million."""
+    Image.MAX_IMAGE_PIXELS = None
 
 
 def num_pictures(inputs: Sequence[Input]) -> int:

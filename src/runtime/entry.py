@@ -33,7 +33,7 @@ class OneLineParser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments: ") and unknown:
             # argparse would name the words behind it too, which may be right.
             message = f"unknown flag {unknown}"
-        if unknown:
+        if unknown and unknown not in self._option_string_actions:
             message += nearest(unknown.split("=")[0], list(self._option_string_actions))
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
         raise SystemExit(EXIT_USER)
