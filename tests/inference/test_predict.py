@@ -203,10 +203,10 @@ def test_a_video_that_breaks_off_keeps_what_was_predicted(
 def test_tiles_give_the_labels_of_the_joined_logits(
     weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pynative: None
 ) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow refuses twice as many, unless it is told otherwise
     path, out = tmp_path / "a.png", tmp_path / "out"
     part = picture.crop((0, 0, 70, 50))
     part.save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow refuses twice as many, unless it is told otherwise
     assert call(weights, path, "--save", "index", "--output_path", out, "--tile", "40", "60", "--flip", "eval.batch_size=4") == 0
     words = ["eval.slide=True", "eval.window=[40,60]", "eval.stride=[27,40]", "eval.flip=True", "eval.batch_size=4"]
     segment = Segmenter.from_checkpoint(weights, words=words)
