@@ -128,7 +128,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.usage = "%(prog)s INPUT ... --checkpoint_path FILE [--flag VALUE ...] [key.sub=value ...]"
     parser.epilog = (
         "INPUT: a picture, a video, a folder with all below it, or a quoted glob. Without --output_path, results are in predictions/. "
-        "Pictures are turned as their EXIF orientation says; eval.py and exported models do not turn them."
+        "Pictures are turned as their EXIF orientation says; eval.py and the C++ program do not turn them."
     )
     group = parser.add_argument_group("results and protocol")
     kinds = ", ".join(KINDS)

@@ -118,9 +118,8 @@ def _run_in_batches(run: Run, image: np.ndarray, spec: InputSpec) -> np.ndarray:
     """Return the outputs for any number of pictures; the graph's last batch is filled with the last one."""
     batch = spec.shape[0]
     filled = np.concatenate([image, np.repeat(image[-1:], -len(image) % batch, axis=0)])
-    return np.concatenate([run(np.ascontiguousarray(filled[first : first + batch])) for first in range(0, len(filled), batch)])[
-        : len(image)
-    ]
+    outputs = [run(np.ascontiguousarray(filled[first : first + batch])) for first in range(0, len(filled), batch)]
+    return np.concatenate(outputs)[: len(image)]
 
 
 def _nearest(before: int, after: int) -> np.ndarray:
