@@ -30,20 +30,19 @@ from src.deploy.prediction_source import PredictionSource
 from src.engine.progress import show_progress
 from src.inference.inputs import Input, allow_large_pictures, find_inputs, num_pictures, refuse_unless_any_can_be_read
 from src.inference.outputs import KINDS, PROBABILITIES, SUMMARY_FILE, ResultFolder, parse_kinds
-from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments
+from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments, with_bare_flag
 from src.runtime.environment import prepare_environment
 
 FLAGS = {
     "paths": ("checkpoint_path", "output_path"),
     "device": ("device_target", "device_id", "mode", "amp_level", "workers"),
 }
-SWITCHES = ("--flip", "--explain")
 OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, find the pictures, predict; return the exit status."""
-    arguments = _build_parser().parse_args(_spell_out(sys.argv[1:] if argv is None else argv))
+    arguments = _build_parser().parse_args(with_bare_flag(with_bare_flag(argv, "--flip"), "--explain"))
     flags, _ = split_arguments(arguments)
     texts, words = _split_words(arguments.words)
     if not texts or "checkpoint_path" not in flags:
@@ -111,16 +110,6 @@ def _explain_options(arguments: argparse.Namespace, source: PredictionSource, in
     if video:
         raise UserError(f"--explain: {video} is a video; explanations are of pictures: leave it out, or give single frames")
     return {"point": tuple(arguments.explain_at)} if "explain_at" in arguments else {}
-
-
-def _spell_out(argv: Sequence[str]) -> list[str]:
-    """Put True behind a switch that stands alone: argparse would take the picture that follows for its value."""
-    words = []
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        words.append(word)
-        if word in SWITCHES and following.lower() not in ("true", "false", "1", "0"):
-            words.append("True")
-    return words
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -284,11 +284,6 @@ def test_the_package_loads_mindspore_for_the_segmenter_alone() -> None:
         from src.inference import Segmentor  # noqa: F401
 
 
-def test_a_switch_needs_no_value_and_takes_no_picture() -> None:
-    assert predict._spell_out(["--flip", "a.png", "--explain"]) == ["--flip", "True", "a.png", "--explain", "True"]
-    assert predict._spell_out(["--flip", "False", "--explain", "true"]) == ["--flip", "False", "--explain", "true"]
-
-
 def test_a_long_word_is_no_file():
     word = "dataset.mean=[" + "0" * 300 + "]"  # longer than a file's name may be
     assert predict._split_words(["a.png", word]) == (["a.png"], [word])
