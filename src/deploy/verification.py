@@ -11,6 +11,7 @@ from mindspore import Tensor, nn
 
 from src.deploy.lite_runner import run_in_cpp
 from src.deploy.manifest import InputSpec, Manifest
+from src.deploy.native_model import NativeModel
 from src.runtime.entry import WorkError
 
 logger = logging.getLogger("ocrnet")
@@ -73,7 +74,7 @@ def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest, lit
     """
     image = example_image(manifest.input)
     expected = _run_network(network, image)
-    _judge("in Python", model, compare(expected, _run_native(model, image)))
+    _judge("in Python", model, compare(expected, NativeModel(model)(image)))
     if lite_home is None:
         logger.info(
             "%s was not run in C++: no MindSpore Lite here; bash scripts/fetch_mindspore_lite.sh gets it, or set MS_LITE_HOME", lowered.name
@@ -109,16 +110,5 @@ def _run_network(network: nn.Cell, image: np.ndarray) -> np.ndarray:
     ms.set_context(mode=ms.PYNATIVE_MODE)
     try:
         return network(Tensor(image)).asnumpy()
-    finally:
-        ms.set_context(mode=before)
-
-
-def _run_native(model: Path, image: np.ndarray) -> np.ndarray:
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.GRAPH_MODE)  # what a file holds runs in no other mode
-    try:
-        return nn.GraphCell(ms.load(str(model)))(Tensor(image)).asnumpy()
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise WorkError(f"{model.name} does not run in MindSpore {ms.__version__}: {error}") from error
     finally:
         ms.set_context(mode=before)

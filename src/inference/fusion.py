@@ -26,6 +26,11 @@ class Fusion(ABC):
         assert self._total is not None, "no scale was added"
         return self._total / np.float32(self._count)
 
+    @staticmethod
+    def probabilities(scores: np.ndarray) -> np.ndarray:
+        """Return joined scores as probabilities, (B, K, H, W) float32, which sum to 1 over the classes; the argument is overwritten."""
+        return _softmax(scores)
+
     def _accumulate(self, values: np.ndarray) -> None:
         self._count += 1
         self._total = values if self._total is None else np.add(self._total, values, out=self._total)
@@ -67,6 +72,11 @@ class SoftmaxFusion(Fusion):
         self._accumulate(_softmax(logits))
         if mirrored is not None:
             self._accumulate(_softmax(mirrored))
+
+    @staticmethod
+    def probabilities(scores: np.ndarray) -> np.ndarray:
+        """Return the scores, which are the mean probabilities already."""
+        return scores
 
 
 FUSIONS: dict[str, type[Fusion]] = {"exp": ExpFusion, "logits": LogitsFusion, "softmax": SoftmaxFusion}

@@ -1,7 +1,8 @@
-"""What is written of a predicted picture: class numbers, colours, overlays, the test server's label ids."""
+"""What is written of a prediction: class numbers, colours, overlays, probabilities, comparisons, the test server's label ids."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,52 @@ from src.config.errors import UserError
 from src.data import cityscapes
 from src.data.basedataset import DatasetInfo
 from src.data.statistics import shortened
-from src.inference.inputs import InputPicture
+from src.inference.comparison import comparison
+from src.inference.inputs import Input
 from src.inference.palette import overlay, write_index, write_mask, write_picture
+from src.inference.video import video_writer
 
 SUMMARY_FILE = "predictions.json"
+PROBABILITIES = "probabilities"
 LABEL_IDS = np.array([label.id for label in cityscapes.TRAINED], np.uint8)  # by train id
 
-# path, picture (H, W, 3) uint8 RGB, labels (H, W) uint8 train ids, names and colours
-Writer = Callable[[Path, np.ndarray, np.ndarray, DatasetInfo], None]
 
-WRITERS: dict[str, Writer] = {
-    "index": lambda path, picture, labels, info: write_index(path, labels),
-    "palette": lambda path, picture, labels, info: write_mask(path, labels, info.palette),
-    "overlay": lambda path, picture, labels, info: write_picture(path, overlay(picture, labels, info.palette)),
-    "labelIds": lambda path, picture, labels, info: write_index(path, LABEL_IDS[labels]),
+@dataclass(frozen=True)
+class Prediction:
+    """A picture or a frame with its classes.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 train ids.
+        probabilities: (K, H, W) float32; None where they are not asked for.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray | None = None
+
+
+# Pictures for people: from a prediction, names and colours, and whether it is a frame of a video, (H', W', 3) uint8 RGB.
+DRAWINGS: dict[str, Callable[[Prediction, DatasetInfo, bool], np.ndarray]] = {
+    "overlay": lambda item, info, is_frame: overlay(item.image, item.labels, info.palette),
+    "comparison": lambda item, info, is_frame: comparison(item.image, item.labels, info, is_frame),
 }
+# Numbers for programs: one file for each picture or frame.
+ARRAYS: dict[str, Callable[[Path, Prediction, DatasetInfo], None]] = {
+    "index": lambda path, item, info: write_index(path, item.labels),
+    "palette": lambda path, item, info: write_mask(path, item.labels, info.palette),
+    "labelIds": lambda path, item, info: write_index(path, LABEL_IDS[item.labels]),
+    PROBABILITIES: lambda path, item, info: _write_probabilities(path, item),
+}
+KINDS = ("index", "palette", "overlay", "labelIds", PROBABILITIES, "comparison")
+EXPLAIN = "explain"  # what --explain adds to the kinds, of pictures alone
+
+
+def _write_probabilities(path: Path, item: Prediction) -> None:
+    """Write (K, H, W) float16, in the order of the classes, which sum to 1 within rounding."""
+    assert item.probabilities is not None
+    with atomic_path(path) as temporary:
+        np.save(temporary, item.probabilities.astype(np.float16))
 
 
 def parse_kinds(text: str, info: DatasetInfo) -> tuple[str, ...]:
@@ -43,8 +75,8 @@ def parse_kinds(text: str, info: DatasetInfo) -> tuple[str, ...]:
     """
     kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
     for kind in kinds:
-        if kind not in WRITERS:
-            raise UserError(f"--save {text}: '{kind}' is none of {', '.join(WRITERS)}{nearest(kind, list(WRITERS))}")
+        if kind not in KINDS:
+            raise UserError(f"--save {text}: '{kind}' is none of {', '.join(KINDS)}{nearest(kind, list(KINDS))}")
     if "labelIds" in kinds and info.class_names != cityscapes.INFO.class_names:
         named = shortened(info.class_names)
         raise UserError(f"--save labelIds: these are numbers of Cityscapes' classes, and the weights have others ({named}); use index")
@@ -53,71 +85,106 @@ def parse_kinds(text: str, info: DatasetInfo) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ResultFolder:
-    """Where results go: FOLDER/KIND/NAME.png and FOLDER/predictions.json; each file is complete or absent.
+    """Where results go; each file is complete or absent.
+
+    Of a picture FOLDER/KIND/NAME.png (.npy of probabilities), of a video FOLDER/KIND/NAME.mp4 where it is for people and
+    FOLDER/KIND/NAME/000000.png and so on where it is for programs, and FOLDER/predictions.json.
 
     Attributes:
         folder: of all results; made with the first of them.
-        kinds: keys of `WRITERS`.
+        kinds: of `KINDS`.
+        info: names and colours of the classes.
     """
 
     folder: Path
     kinds: tuple[str, ...]
+    info: DatasetInfo
 
     @property
-    def picture_folders(self) -> list[Path]:
+    def kind_folders(self) -> list[Path]:
         """The folders of all kinds, also of those that are not written now."""
-        return [self.folder / kind for kind in WRITERS]
+        return [self.folder / kind for kind in (*KINDS, EXPLAIN)]
 
     def path(self, kind: str, name: str) -> Path:
-        """Return the file of a result."""
-        return self.folder / kind / f"{name}.png"
+        """Return the file of a picture's or a frame's result."""
+        return self.folder / kind / f"{name}{'.npy' if kind == PROBABILITIES else '.png'}"
 
-    def refuse_overwriting(self, pictures: Sequence[InputPicture]) -> None:
+    def new_path(self, kind: str, name: str) -> Path:
+        """Return the file of a picture's or a frame's result, in a folder that is there.
+
+        Raises:
+            UserError: if the folder cannot be made.
+        """
+        path = self.path(kind, name)
+        _make_folder(path.parent)
+        return path
+
+    def video_path(self, kind: str, name: str) -> Path:
+        """Return the file of a video's result, or the folder of its frames' results."""
+        return self.folder / kind / (f"{name}.mp4" if kind in DRAWINGS else name)
+
+    def refuse_overwriting(self, inputs: Sequence[Input]) -> None:
         """Check that no result takes an input's place.
 
         Raises:
             UserError: naming the first that would.
         """
-        inputs = {picture.path.resolve() for picture in pictures}
-        for picture in pictures:
-            for kind in self.kinds:
-                if self.path(kind, picture.name).resolve() in inputs:
-                    raise UserError(f"{self.path(kind, picture.name)} is an input and would be overwritten; choose another --output_path")
+        files = {item.path.resolve() for item in inputs}
+        folders = {file.parent for file in files}
+        for item in inputs:
+            for kind in (*self.kinds, EXPLAIN):
+                path = self.video_path(kind, item.name) if item.is_video else self.path(kind, item.name)
+                if path.resolve() in files:
+                    raise UserError(f"{path} is an input and would be overwritten; choose another --output_path")
+                if item.is_video and path.resolve() in folders:
+                    raise UserError(f"{path} holds inputs, among which frames would be written; choose another --output_path")
 
-    def write(self, name: str, picture: np.ndarray, labels: np.ndarray, info: DatasetInfo) -> None:
+    def write(self, name: str, item: Prediction) -> None:
         """Write all kinds of a picture.
-
-        Args:
-            name: of the picture.
-            picture: (H, W, 3) uint8 RGB.
-            labels: (H, W) uint8 train ids.
-            info: names and colours.
 
         Raises:
             UserError: if a folder cannot be made.
         """
         for kind in self.kinds:
-            path = self.path(kind, name)
-            _make_folder(path.parent)
-            WRITERS[kind](path, picture, labels, info)
+            path = self.new_path(kind, name)
+            if kind in ARRAYS:
+                ARRAYS[kind](path, item, self.info)
+            else:
+                write_picture(path, DRAWINGS[kind](item, self.info, False))
+
+    @contextmanager
+    def writing_video(self, name: str, rate: float) -> Iterator[Callable[[int, Prediction], None]]:
+        """Yield a function that writes all kinds of a frame, given its number; videos appear when the block ends well.
+
+        Args:
+            name: of the video.
+            rate: frames per second.
+
+        Raises:
+            UserError: if a folder cannot be made, or no such video can be written.
+        """
+        with ExitStack() as stack:
+            streams: dict[str, Callable[[np.ndarray], None]] = {}
+
+            def write(number: int, item: Prediction) -> None:
+                for kind in self.kinds:
+                    if kind in ARRAYS:
+                        ARRAYS[kind](self.new_path(kind, f"{name}/{number:06d}"), item, self.info)
+                        continue
+                    frame = DRAWINGS[kind](item, self.info, True)
+                    if kind not in streams:
+                        path = self.video_path(kind, name)
+                        _make_folder(path.parent)
+                        streams[kind] = stack.enter_context(video_writer(path, rate, (frame.shape[0], frame.shape[1])))
+                    streams[kind](frame)
+
+            yield write
 
     def write_summary(self, content: dict[str, Any]) -> None:
         """Write predictions.json."""
         _make_folder(self.folder)
         with atomic_path(self.folder / SUMMARY_FILE) as path:
             path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def class_shares(labels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
-    """Return the part of the pixels that each class has, the largest first, without classes that have none.
-
-    Args:
-        labels: (H, W) uint8 train ids.
-        class_names: K names.
-    """
-    pixels = np.bincount(labels.ravel(), minlength=len(class_names))
-    order = np.argsort(-pixels, kind="stable")
-    return {class_names[k]: float(f"{pixels[k] / labels.size:.6g}") for k in order if pixels[k]}
 
 
 def _make_folder(folder: Path) -> None:

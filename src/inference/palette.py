@@ -89,33 +89,40 @@ def panel(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, info: Da
     Returns:
         (H', W', 3) uint8 RGB.
     """
-    size = _tile_size(image)
-    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_LINEAR)
+    size = tile_size(image)
+    picture = resized_picture(image, size)
     # Labels are resized by nearest neighbour and coloured after that, so that no colour between two classes appears.
     small_truth, small_prediction = (cv2.resize(label, size, interpolation=cv2.INTER_NEAREST) for label in (truth, prediction))
     table = color_table(info.palette)
     width = 2 * size[0] + 3 * GAP
-    font = _font(max(15, size[0] // 40))
-    upper = _titled_row({"picture": picture, "truth": table[small_truth]}, width, font)
+    font = panel_font(size[0])
+    upper = titled_row({"picture": picture, "truth": table[small_truth]}, width, font)
     blended = overlay(picture, small_prediction, info.palette)
-    lower = _titled_row({"prediction over picture": blended, "prediction": table[small_prediction]}, width, font)
+    lower = titled_row({"prediction over picture": blended, "prediction": table[small_prediction]}, width, font)
     return np.concatenate([upper, lower, _legend(_classes_in(truth, prediction, info), width, font)])
 
 
-def _tile_size(image: np.ndarray) -> tuple[int, int]:
+def resized_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a picture, (H, W, 3) uint8, of another width and height, without the flicker of pixels left out."""
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_LINEAR)
+
+
+def tile_size(image: np.ndarray) -> tuple[int, int]:
     """Return the width and height of a picture in a panel, pixels."""
     height, width = image.shape[:2]
     tile_width = min(max(width, TILE_WIDTHS[0]), TILE_WIDTHS[1])
     return tile_width, max(1, round(height * tile_width / width))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size=size)
+def panel_font(tile_width: int) -> ImageFont.FreeTypeFont:
+    """Return the font for pictures of a width, pixels."""
+    font = ImageFont.load_default(size=max(15, tile_width // 40))
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow's wheels hold FreeType"
     return font
 
 
-def _titled_row(tiles: dict[str, np.ndarray], width: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
+def titled_row(tiles: dict[str, np.ndarray], width: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
+    """Return pictures of one size, (h, w, 3) uint8, side by side below their titles, (height, width, 3) uint8."""
     tile_height, tile_width = next(iter(tiles.values())).shape[:2]
     title_height = round(font.size * 1.6)
     row = Image.new("RGB", (width, title_height + tile_height + GAP), BACKGROUND)

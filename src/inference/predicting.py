@@ -1,4 +1,4 @@
-"""Predict pictures one after the other, or several of one size at once; those that cannot be read are left out."""
+"""Predict pictures, several of one size at once, and videos frame by frame; those that cannot be read are left out."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +12,17 @@ from src.config.errors import UserError
 from src.data.pictures import read_image
 from src.data.read_ahead import read_ahead
 from src.inference.batching import equal_sized_batches
-from src.inference.inputs import InputPicture
-from src.inference.outputs import ResultFolder, class_shares
+from src.inference.inputs import Input
+from src.inference.outputs import PROBABILITIES, Prediction, ResultFolder
 from src.inference.segmenter import Segmenter
+from src.inference.video import read_frames, video_header
 
 _READERS = 4  # threads; a picture each is held in memory
 
 
 @dataclass(frozen=True)
 class LoadedPicture:
-    """An input that could be read: image (H, W, 3) uint8 RGB, upright."""
+    """An input that could be read, or a frame of one: image (H, W, 3) uint8 RGB, upright."""
 
     name: str
     image: np.ndarray
@@ -37,84 +38,167 @@ class UnreadablePicture:
 
 @dataclass
 class Report:
-    """What became of the pictures.
+    """What became of the inputs.
 
     Attributes:
-        shares: name -> class -> part of the pixels.
-        failures: path -> why it could not be read.
+        class_names: K names.
+        pictures: name -> (K,) int64, how many pixels each class has.
+        videos: name -> what the frames of a video have, as `pictures` of one, their number, and their rate per second.
+        failures: path -> why it could not be read, or not to its end.
+        num_done: pictures and frames.
         seconds: from the first picture read to the last result written.
         first_seconds: of these, until the first results were written; compiling falls into them.
-        first_pictures: how many pictures those were.
+        first_done: how many pictures and frames those were.
     """
 
-    shares: dict[str, dict[str, float]] = field(default_factory=dict)
+    class_names: Sequence[str]
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    videos: dict[str, tuple[np.ndarray, int, float]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    num_done: int = 0
     seconds: float = 0.0
     first_seconds: float = 0.0
-    first_pictures: int = 0
+    first_done: int = 0
+    _start: float = field(default_factory=time.perf_counter)
+
+    def add(self, number: int) -> None:
+        """Count pictures or frames whose results are written."""
+        self.num_done += number
+        self.seconds = time.perf_counter() - self._start
+        if not self.first_done:
+            self.first_done, self.first_seconds = number, self.seconds
 
     @property
     def speed(self) -> str:
         """How many pictures there were, and how fast."""
-        more, seconds = len(self.shares) - self.first_pictures, self.seconds - self.first_seconds
-        rate = f", {more / seconds:.2f} pictures/s after the first, which waits for compiling" if more else ""
-        return f"{len(self.shares)} {'pictures' if len(self.shares) > 1 else 'picture'} in {self.seconds:.1f} s{rate}"
+        more, seconds = self.num_done - self.first_done, self.seconds - self.first_seconds
+        noun = "frame" if self.videos and not self.pictures else "picture"
+        rate = f", {more / seconds:.2f} {noun}s/s after the first, which waits for compiling" if more else ""
+        counted = f"{self.num_done} {'pictures and frames' if self.videos and self.pictures else noun + 's' * (self.num_done > 1)}"
+        return f"{counted} in {self.seconds:.1f} s{rate}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return what predictions.json says of the pictures."""
-        return {"pictures": self.shares, "failures": self.failures}
+        """Return what predictions.json says of the inputs."""
+        return {
+            "pictures": {name: class_shares(pixels, self.class_names) for name, pixels in self.pictures.items()},
+            "pixels": {name: class_pixels(pixels, self.class_names) for name, pixels in self.pictures.items()},
+            "videos": {
+                name: {"frames": frames, "frames_per_second": rate, "shares": class_shares(pixels, self.class_names)}
+                for name, (pixels, frames, rate) in self.videos.items()
+            },
+            "failures": self.failures,
+        }
 
 
-def predict_pictures(
-    segmenter: Segmenter,
-    pictures: Sequence[InputPicture],
-    results: ResultFolder,
-    *,
-    batch_size: int = 1,
-    workers: int = 1,
-    progress: Callable[[int], object] = lambda _: None,
-    on_failure: Callable[[str], object] = lambda _: None,
-) -> Report:
-    """Write the results of pictures; memory does not grow with their number.
+def class_pixels(pixels: np.ndarray, class_names: Sequence[str]) -> dict[str, int]:
+    """Return how many pixels each class has, the most first, without classes that have none.
 
     Args:
+        pixels: (K,) int64.
+        class_names: K names.
+    """
+    return {class_names[k]: int(pixels[k]) for k in np.argsort(-pixels, kind="stable") if pixels[k]}
+
+
+def class_shares(pixels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    """Return which part of the pixels each class has, as `class_pixels`."""
+    return {name: float(f"{count / pixels.sum():.6g}") for name, count in class_pixels(pixels, class_names).items()}
+
+
+@dataclass(frozen=True)
+class InputPredictor:
+    """Writes the results of pictures and videos; memory does not grow with their number or length.
+
+    Attributes:
         segmenter: gives labels.
-        pictures: what to predict.
         results: where results go, and which.
         batch_size: most neighbours of one size that are predicted at once.
-        workers: threads that read ahead, at most 4.
-        progress: called with the number of pictures that are done with.
-        on_failure: called with one line for each picture that cannot be read.
-
-    Raises:
-        UserError: if no picture can be read, or results cannot be written.
+        workers: threads that read pictures ahead, at most 4.
+        progress: called with the number of pictures and frames that are done with.
+        on_failure: called with one line for each input that cannot be read.
+        on_picture: called with the name and the prediction of each picture, no frames, once its results are written.
     """
-    report, start = Report(), time.perf_counter()
 
-    def readable() -> Iterator[LoadedPicture]:
-        for loaded in read_ahead(_load, pictures, min(workers, _READERS)):
+    segmenter: Segmenter
+    results: ResultFolder
+    batch_size: int = 1
+    workers: int = 1
+    progress: Callable[[int], object] = lambda _: None
+    on_failure: Callable[[str], object] = lambda _: None
+    on_picture: Callable[[str, Prediction], object] = lambda name, prediction: None
+
+    def __call__(self, inputs: Sequence[Input]) -> Report:
+        """Predict pictures, then videos.
+
+        Raises:
+            UserError: if none can be read, or results cannot be written.
+        """
+        report = Report(self.segmenter.info.class_names)
+        for name, prediction in self._predictions(self._pictures(inputs, report), report):
+            self.results.write(name, prediction)
+            self.on_picture(name, prediction)
+            report.pictures[name] = self._class_pixels(prediction)
+        for item in inputs:
+            if item.is_video:
+                self._predict_video(item, report)
+        if not report.num_done:
+            raise UserError(f"nothing could be predicted: {next(iter(report.failures.values()))}")
+        return report
+
+    def _predict_video(self, video: Input, report: Report) -> None:
+        """Write the results of a video; of one that breaks off, those of the frames before that."""
+        pixels, num_frames = np.zeros(len(report.class_names), np.int64), 0
+        try:
+            rate = video_header(video.path).rate
+        except UserError as error:
+            self._fail(report, video.path, str(error))
+            return
+        with self.results.writing_video(video.name, rate) as write:
+            for _, prediction in self._predictions(self._frames(video, report), report):
+                write(num_frames, prediction)
+                pixels += self._class_pixels(prediction)
+                num_frames += 1
+        if num_frames:
+            report.videos[video.name] = pixels, num_frames, rate
+
+    def _predictions(self, pictures: Iterator[LoadedPicture], report: Report) -> Iterator[tuple[str, Prediction]]:
+        """Yield the name and the prediction of each picture or frame; once all of a batch are taken, they count as done."""
+        for batch in equal_sized_batches(pictures, self.batch_size):
+            images = [loaded.image for loaded in batch]
+            probabilities: Any = [None] * len(batch)
+            if PROBABILITIES in self.results.kinds:
+                labels, probabilities = self.segmenter.predictor.labels_and_probabilities(images)
+            else:
+                labels = self.segmenter.predictor.predict(images)
+            for loaded, *of_picture in zip(batch, labels, probabilities, strict=True):
+                yield loaded.name, Prediction(loaded.image, *of_picture)
+            report.add(len(batch))
+            self.progress(len(batch))
+
+    def _pictures(self, inputs: Sequence[Input], report: Report) -> Iterator[LoadedPicture]:
+        for loaded in read_ahead(_load, [item for item in inputs if not item.is_video], min(self.workers, _READERS)):
             if isinstance(loaded, LoadedPicture):
                 yield loaded
             else:
-                report.failures[str(loaded.path)] = loaded.reason
-                on_failure(loaded.reason)
-                progress(1)
+                self._fail(report, loaded.path, loaded.reason)
 
-    for batch in equal_sized_batches(readable(), batch_size):
-        labels = segmenter.predictor.predict([loaded.image for loaded in batch])
-        for loaded, label in zip(batch, labels, strict=True):
-            results.write(loaded.name, loaded.image, label, segmenter.info)
-            report.shares[loaded.name] = class_shares(label, segmenter.info.class_names)
-        report.seconds = time.perf_counter() - start
-        if not report.first_pictures:
-            report.first_pictures, report.first_seconds = len(batch), report.seconds
-        progress(len(batch))
-    if not report.shares:
-        raise UserError(f"no picture could be predicted: {next(iter(report.failures.values()))}")
-    return report
+    def _frames(self, video: Input, report: Report) -> Iterator[LoadedPicture]:
+        try:
+            for frame in read_frames(video.path):
+                yield LoadedPicture(video.name, frame)
+        except UserError as error:
+            self._fail(report, video.path, str(error))
+
+    def _fail(self, report: Report, path: Path, reason: str) -> None:
+        report.failures[str(path)] = reason
+        self.on_failure(reason)
+        self.progress(1)
+
+    def _class_pixels(self, prediction: Prediction) -> np.ndarray:
+        return np.bincount(prediction.labels.ravel(), minlength=len(self.segmenter.info.class_names))
 
 
-def _load(picture: InputPicture) -> LoadedPicture | UnreadablePicture:
+def _load(picture: Input) -> LoadedPicture | UnreadablePicture:
     try:
         return LoadedPicture(picture.name, read_image(picture.path, upright=True))
     except UserError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,8 +12,23 @@ from src.config.loading import load_config
 from src.data.basedataset import DatasetInfo
 from src.data.registry import dataset_info
 from src.inference.predictor import Predictor
+from src.inference.protocol import Images
 from src.models.builder import assemble_network
 from src.models.precision import apply_amp
+
+
+class PicturePredictor(Protocol):
+    """What gives labels: `Predictor`, or what runs an exported model."""
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What decides the numbers, JSON types."""
+
+    def predict(self, images: Images) -> np.ndarray:
+        """Return (B, H, W) uint8 classes of pictures of one size."""
+
+    def labels_and_probabilities(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes, and (B, K, H, W) float32 probabilities."""
 
 
 class Segmenter:
@@ -25,7 +40,7 @@ class Segmenter:
 
     Example:
         >>> import numpy as np
-        >>> from src.inference.segmenter import Segmenter
+        >>> from src.inference import Segmenter
         >>> segmenter = Segmenter.from_checkpoint("best.ckpt")  # with best.yaml beside it
         >>> picture = np.zeros((48, 64, 3), np.uint8)  # RGB
         >>> labels = segmenter(picture)
@@ -35,7 +50,7 @@ class Segmenter:
         'sky'
     """
 
-    def __init__(self, predictor: Predictor, info: DatasetInfo) -> None:
+    def __init__(self, predictor: PicturePredictor, info: DatasetInfo) -> None:
         self.predictor = predictor
         self.info = info
 

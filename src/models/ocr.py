@@ -32,9 +32,7 @@ class SpatialGather(nn.Cell):
     def construct(self, features: Tensor, logits: Tensor) -> Tensor:
         """Return the region representations."""
         batch, channels, _, _ = ops.shape(features)
-        num_classes = ops.shape(logits)[1]
-        masks = logits.reshape((batch, num_classes, -1)).astype(ms.float32)  # (B, K, HW)
-        masks = ops.softmax(masks, 2)
+        masks = self.masks(logits)
         # In float32: each mask sums to 1 over all pixels, so that its values would be subnormal in float16.
         pixels = features.reshape((batch, channels, -1)).astype(ms.float32)  # (B, C, HW)
         # MindSpore 2.8's softmax adds in float32 one by one on the CPU: over the 131,072 pixels of a whole frame masks sum to 1.0002, an
@@ -42,6 +40,12 @@ class SpatialGather(nn.Cell):
         totals = ops.expand_dims(masks.sum(2), 1)  # (B, 1, K)
         regions = (self.weigh(pixels, masks) / totals).astype(features.dtype)
         return ops.expand_dims(regions, 3)  # (B, C, K, 1)
+
+    def masks(self, logits: Tensor) -> Tensor:
+        """Return the soft object regions, (B, K, HW) float32: of each class, how much of it each pixel is."""
+        batch, num_classes, _, _ = ops.shape(logits)
+        flat = logits.reshape((batch, num_classes, -1)).astype(ms.float32)
+        return ops.softmax(flat, 2)
 
 
 class QueryPool(nn.Cell):
@@ -114,13 +118,23 @@ class ObjectAttentionBlock(nn.Cell):
         """Return the object context of each pixel."""
         pooled = self.pool(features)
         batch, _, height, width = ops.shape(pooled)
-        query = self.f_pixel(pooled).reshape((batch, self.key_channels, -1))  # (B, D, HW)
-        key = self.f_object(regions).reshape((batch, self.key_channels, -1))  # (B, D, K)
         value = self.f_down(regions).reshape((batch, self.key_channels, -1))  # (B, D, K)
-        similarity = self.compare(query, key).astype(ms.float32) * self.temperature  # (B, HW, K)
-        attention = ops.softmax(similarity, -1).astype(value.dtype)
+        attention = self.relation(pooled, regions).astype(value.dtype)
         context = self.weigh(value, attention).reshape((batch, self.key_channels, height, width))  # from (B, D, HW)
         return self.pool.restore(self.f_up(context), features)
+
+    def relation(self, pooled: Tensor, regions: Tensor) -> Tensor:
+        """Return the pixel-region relation, (B, HW, K) float32: how much of a pixel's context each region gives; rows sum to 1.
+
+        Args:
+            pooled: (B, C, H, W), the features that ask.
+            regions: (B, C, K, 1).
+        """
+        batch = ops.shape(pooled)[0]
+        query = self.f_pixel(pooled).reshape((batch, self.key_channels, -1))  # (B, D, HW)
+        key = self.f_object(regions).reshape((batch, self.key_channels, -1))  # (B, D, K)
+        similarity = self.compare(query, key).astype(ms.float32) * self.temperature  # (B, HW, K)
+        return ops.softmax(similarity, -1)
 
 
 def _transform(conventions: Conventions, *widths: int) -> nn.SequentialCell:

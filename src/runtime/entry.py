@@ -1,6 +1,7 @@
 """What all entry scripts share: flags made from the schema, and exit codes."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ class OneLineParser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments: ") and unknown:
             # argparse would name the words behind it too, which may be right.
             message = f"unknown flag {unknown}"
-        if unknown:
+        if unknown and unknown not in self._option_string_actions:
             message += nearest(unknown.split("=")[0], list(self._option_string_actions))
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
         raise SystemExit(EXIT_USER)
@@ -50,14 +51,16 @@ def parse_boolean(text: str) -> bool:
 def with_bare_flag(argv: Sequence[str] | None, flag: str) -> list[str]:
     """Return the arguments with True behind a boolean flag that no value follows: argparse would take the word behind it for one.
 
+    What follows and is no value: nothing, another flag, a `key.sub=value` word, a file, a folder or a glob.
+
     Args:
         argv: arguments; None: those of the program.
         flag: with its dashes.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for place in reversed([number for number, word in enumerate(words) if word == flag]):
-        following = words[place + 1 : place + 2]
-        if not following or following[0].startswith("-") or "=" in following[0]:
+        following = words[place + 1] if place + 1 < len(words) else "-"
+        if following.startswith("-") or any(mark in following for mark in "=./*?[") or os.path.exists(following):
             words.insert(place + 1, "True")
     return words
 

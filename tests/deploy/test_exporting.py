@@ -234,7 +234,7 @@ def test_a_model_that_computes_something_else_is_not_left_behind(
 ) -> None:
     (tmp_path / "m.mindir").write_bytes(b"earlier")
     monkeypatch.setattr(exporting, "_write", lambda graph, spec, model, form: shutil.copyfile(folder / "logits.v1.mindir", model))
-    monkeypatch.setattr(verification, "_run_native", lambda model, image: np.ones((1, 11, 8, 12), np.float32))
+    monkeypatch.setattr(verification, "NativeModel", lambda model: lambda image: np.ones((1, 11, 8, 12), np.float32))
     monkeypatch.setattr(verification, "_run_network", lambda network, image: np.full((1, 11, 8, 12), 1.01, np.float32))
     assert call(checkpoint, tmp_path / "m", "--image_size", "32", "48") == 1
     error = capfd.readouterr().err.strip()

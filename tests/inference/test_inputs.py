@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.config.errors import UserError
-from src.inference.inputs import find_pictures
+from src.inference.inputs import find_inputs
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(*inputs: str, result_folders: tuple[Path, ...] = ()) -> dict[str, str]:
-    return {str(picture.path): picture.name for picture in find_pictures(inputs, result_folders)}
+    return {str(picture.path): picture.name for picture in find_inputs(inputs, result_folders)}
 
 
 def test_folders_keep_their_structure(root: Path) -> None:
@@ -32,6 +32,16 @@ def test_files_and_globs(root: Path) -> None:
     assert names("**/x.*") == {"a/deep/x.JPG": "a/deep/x", "a/x.png": "a/x", "b/x.png": "b/x"}
     assert names("b/z[1].png") == {"b/z[1].png": "z[1]"}  # a file of that name, though it reads as a glob
     assert names("a/*") == {"a/x.png": "x"}
+
+
+def test_videos_are_inputs_and_their_frames_get_no_other_pictures_place(root: Path) -> None:
+    (root / "b" / "x").mkdir()
+    for name in ("b/x.MP4", "b/x/000000.png", "b/drive.webm", "b/x.mp4.txt"):
+        (root / name).touch()
+    assert {name for path, name in names("b").items() if "x" in path} == {"x.png", "x.MP4", "x/000000"}
+    (root / "b" / "x.png").unlink()
+    given = find_inputs(["b"])
+    assert {item.name for item in given if item.is_video} == {"drive", "x.MP4"}  # x alone would put its frames among those of x/
 
 
 def test_each_picture_once(root: Path) -> None:
@@ -61,7 +71,7 @@ def test_results_are_no_inputs(root: Path) -> None:
 
 def test_a_word_that_is_too_long_for_a_name(root: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder"):
-        find_pictures(["x" * 300])
+        find_inputs(["x" * 300])
 
 
 def test_links_to_folders_are_followed(root: Path) -> None:

@@ -2,6 +2,9 @@
 
 import doctest
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +13,14 @@ from PIL import Image
 
 import eval as evaluation
 import predict
+from src.config.errors import UserError
 from src.data.cityscapes import INFO, TRAINED
+from src.inference import predicting
 from src.inference import segmenter as segmenter_module
-from src.inference.outputs import WRITERS
 from src.inference.palette import overlay
 from src.inference.predictor import Predictor
 from src.inference.segmenter import Segmenter
+from src.inference.video import read_frames, video_header, video_writer
 from src.runtime.entry import run
 from src.runtime.logging import close_logging
 from tests.street import write_street_weights, write_streets
@@ -69,9 +74,10 @@ def test_labels_are_those_of_evaluation(
     assert len(evaluated) == len(pictures) == len(summary["pictures"]) == 2
     for path, labels in zip(pictures, evaluated, strict=True):
         name = str(path.relative_to(streets / "leftImg8bit").with_suffix(""))
-        files = {kind: tmp_path / "out" / kind / f"{name}.png" for kind in WRITERS}
+        kinds = ("index", "palette", "labelIds", "overlay")
+        files = {kind: tmp_path / "out" / kind / f"{name}.png" for kind in kinds}
         assert np.unique(labels).size > 3
-        assert [Image.open(files[kind]).mode for kind in ("index", "palette", "labelIds", "overlay")] == ["L", "P", "L", "RGB"]
+        assert [Image.open(files[kind]).mode for kind in kinds] == ["L", "P", "L", "RGB"]
         np.testing.assert_array_equal(read(files["index"]), labels)
         np.testing.assert_array_equal(read(files["palette"]), labels)
         np.testing.assert_array_equal(np.asarray(Image.open(files["palette"]).convert("RGB")), INFO.palette[labels])
@@ -79,6 +85,7 @@ def test_labels_are_those_of_evaluation(
         assert {(k, i) for k, i in zip(labels.flat, read(files["labelIds"]).flat, strict=True)} <= {(t.train_id, t.id) for t in TRAINED}
         shares = {INFO.class_names[k]: np.mean(labels == k) for k in np.unique(labels)}
         assert summary["pictures"][name] == pytest.approx(shares, rel=1e-5)
+        assert summary["pixels"][name] == {INFO.class_names[k]: np.sum(labels == k) for k in np.unique(labels)}
         assert list(summary["pictures"][name].values()) == sorted(summary["pictures"][name].values(), reverse=True)
 
 
@@ -123,7 +130,7 @@ def test_pictures_that_cannot_be_read_are_left_out(
     (folder / "text.png").write_text("no picture")
     assert call(weights, folder, "--output_path", out) == 1
     output = capfd.readouterr()
-    assert output.err == f"error: 2 of 4 pictures could not be read; {out / 'predictions.json'} names them\n"
+    assert output.err == f"error: 2 of 4 inputs could not be read to the end; {out / 'predictions.json'} names them\n"
     assert all(output.out.count(f"{folder / name}: the picture cannot be read") == 1 for name in ("cut.png", "text.png"))
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
         *("overlay/a.png", "overlay/z.png", "palette/a.png", "palette/z.png", "predictions.json")
@@ -131,12 +138,95 @@ def test_pictures_that_cannot_be_read_are_left_out(
     summary = json.loads((out / "predictions.json").read_text())
     assert (set(summary["pictures"]), set(summary["failures"])) == ({"a", "z"}, {str(folder / "cut.png"), str(folder / "text.png")})
     assert call(weights, folder / "cut.png", "--output_path", tmp_path / "none") == 2
-    assert "no picture could be predicted" in capfd.readouterr().err and not (tmp_path / "none").exists()
+    assert "nothing could be predicted" in capfd.readouterr().err and not (tmp_path / "none").exists()
+
+
+def write_video(path: Path, picture: Image.Image, num: int) -> list[np.ndarray]:
+    """Write a video whose frames are parts of a picture, and return them as they are read again."""
+    pixels = np.asarray(picture)
+    with video_writer(path, 7.5, (44, 60)) as append:
+        for number in range(num):
+            append(np.ascontiguousarray(pixels[number : number + 44, 4 * number : 4 * number + 60]))
+    return list(read_frames(path))
+
+
+def test_videos_beside_pictures(
+    weights: Path, picture: Image.Image, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    frames = write_video(folder / "drive.mp4", picture, 3)
+    picture.resize((60, 44)).save(folder / "still.png")
+    (folder / "text.mp4").write_text("no video")
+    assert call(weights, folder, "--save", "index,overlay,comparison,probabilities", "--output_path", out, "eval.batch_size=2") == 1
+    assert f"error: 1 of 3 inputs could not be read to the end; {out / 'predictions.json'} names them" in capfd.readouterr().err
+    of_frames = [f"{kind}/drive/00000{number}" for kind in ("index", "probabilities") for number in range(3)]
+    names = [*(f"{name}.{'npy' if 'prob' in name else 'png'}" for name in of_frames), "overlay/drive.mp4", "comparison/drive.mp4"]
+    names += ["index/still.png", "overlay/still.png", "comparison/still.png", "probabilities/still.npy", "predictions.json"]
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == sorted(names)
+
+    segment = Segmenter.from_checkpoint(weights)
+    wanted = [segment(frame) for frame in frames]
+    for number, labels in enumerate(wanted):
+        np.testing.assert_array_equal(read(out / "index" / "drive" / f"00000{number}.png"), labels)
+        probabilities = np.load(out / "probabilities" / "drive" / f"00000{number}.npy")
+        assert (probabilities.dtype, probabilities.shape) == (np.float16, (19, 44, 60))
+        np.testing.assert_allclose(probabilities.astype(float).sum(axis=0), 1, atol=5e-3)
+        assert (probabilities.argmax(axis=0) == labels).mean() > 0.99  # two classes may be equal in float16
+    overlays = list(read_frames(out / "overlay" / "drive.mp4"))
+    assert len(overlays) == 3 and video_header(out / "overlay" / "drive.mp4").rate == 7.5
+    for given, frame, labels in zip(overlays, frames, wanted, strict=True):
+        assert np.abs(given.astype(int) - overlay(frame, labels, INFO.palette)).mean() < 12  # lossy
+    summary = json.loads((out / "predictions.json").read_text())
+    shares = {INFO.class_names[k]: np.mean(np.stack(wanted) == k) for k in np.unique(wanted)}
+    assert summary["videos"] == {"drive": {"frames": 3, "frames_per_second": 7.5, "shares": pytest.approx(shares, rel=1e-5)}}
+    assert set(summary["pictures"]) == {"still"} and set(summary["failures"]) == {str(folder / "text.mp4")}
+
+
+def test_a_video_that_breaks_off_keeps_what_was_predicted(
+    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pynative: None
+) -> None:
+    frames = write_video(tmp_path / "long.mp4", picture, 9)
+
+    def break_off(path: Path) -> Iterator[np.ndarray]:
+        yield from frames[:2]
+        raise UserError(f"{path}: the video breaks off")
+
+    monkeypatch.setattr(predicting, "read_frames", break_off)
+    out = tmp_path / "out"
+    assert call(weights, tmp_path / "long.mp4", "--save", "index,overlay", "--output_path", out) == 1
+    assert len(list(read_frames(out / "overlay" / "long.mp4"))) == len(list((out / "index" / "long").iterdir())) == 2
+    summary = json.loads((out / "predictions.json").read_text())
+    assert summary["videos"]["long"]["frames"] == 2 and "breaks off" in summary["failures"][str(tmp_path / "long.mp4")]
+
+
+def test_tiles_give_the_labels_of_the_joined_logits(
+    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pynative: None
+) -> None:
+    path, out = tmp_path / "a.png", tmp_path / "out"
+    part = picture.crop((0, 0, 70, 50))
+    part.save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow refuses twice as many, unless it is told otherwise
+    assert call(weights, path, "--save", "index", "--output_path", out, "--tile", "40", "60", "--flip", "eval.batch_size=4") == 0
+    words = ["eval.slide=True", "eval.window=[40,60]", "eval.stride=[27,40]", "eval.flip=True", "eval.batch_size=4"]
+    segment = Segmenter.from_checkpoint(weights, words=words)
+    labels = segment.predictor.scores([np.asarray(part)])[0].argmax(axis=0)  # all logits at once, where predict holds rows of windows
+    np.testing.assert_array_equal(read(out / "index" / "a.png"), labels)
+    protocol = json.loads((out / "predictions.json").read_text())["protocol"]
+    assert (protocol["window"], protocol["stride"], protocol["flip"]) == ([40, 60], [27, 40], True)
+    assert np.unique(labels).size > 2
+
+
+def test_explanations_are_written_beside_the_results(weights: Path, picture: Image.Image, tmp_path: Path, pynative: None) -> None:
+    picture.save(tmp_path / "a.png")
+    assert call(weights, "--explain", tmp_path / "a.png", "--save", "index", "--output_path", tmp_path / "out") == 0
+    assert min(Image.open(tmp_path / "out" / "explain" / "a.png").size) > 300
 
 
 def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "note.txt").write_text("no picture")
+    for name in ("note.txt", "text.mp4"):
+        (tmp_path / name).write_text("no picture")
     (tmp_path / "file").touch()
     good, earlier, out = tmp_path / "good.png", tmp_path / "out" / "palette" / "good.png", tmp_path / "new"
     earlier.parent.mkdir(parents=True)
@@ -147,7 +237,7 @@ def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd
         "no such file or folder": [tmp_path / "missing.png"],
         "holds no .png": [tmp_path / "empty"],
         "note.txt: not a readable picture": [tmp_path / "note.txt"],
-        "no picture matches": [tmp_path / "*.jpg"],
+        "no picture or video matches": [tmp_path / "*.jpg"],
         "(did you mean palette?)": [good, "--save", "index,palete"],
         "sign, fence and 3 more); use index": [good, "--save", "labelIds", "--config", "camvid_w18_small", "--device_target", "CPU"],
         "another network": [good, "--config", "camvid_w18_small", "--device_target", "CPU"],
@@ -157,6 +247,15 @@ def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd
         "nothing but results": [tmp_path / "out" / "palette", "--output_path", tmp_path / "out"],
         "is an input and would be overwritten": [earlier, "--output_path", tmp_path / "out"],
         "unknown key 'eval.flp' (did you mean eval.flip?)": [good, "eval.flp=True"],
+        "--tile 0 64: height and width in pixels": [good, "--tile", "0", "64"],
+        "--tile 31 64: expected 32..8192 pixels each way": [good, "--tile", "31", "64"],
+        "--tile 64 8193: expected 32..8192": [good, "--tile", "64", "8193"],
+        "expected 2 arguments": [good, "--tile", "64"],
+        "invalid int value: '6.5'": [good, "--tile", "6.5", "64"],
+        "text.mp4: the video cannot be read: no video": [tmp_path / "text.mp4"],
+        "is a video; explanations are of pictures": [good, tmp_path / "text.mp4", "--explain"],
+        "--explain_at 500 2: the picture has columns 0..127": [good, "--explain_at", "500", "2", "--output_path", tmp_path / "explained"],
+        "expected a MindSpore .ckpt file": [good, "--checkpoint_path", tmp_path / "note.txt"],
     }
     for message, arguments in cases.items():
         given = [*arguments, *([] if "--output_path" in arguments else ["--output_path", out])]
@@ -174,6 +273,15 @@ def test_example_of_the_segmenter(weights: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(weights.parent)
     result = doctest.testmod(segmenter_module)
     assert result.attempted > 3 and result.failed == 0
+
+
+def test_the_package_loads_mindspore_for_the_segmenter_alone() -> None:
+    check = (
+        "import sys, src.inference, src.inference.outputs; assert 'mindspore' not in sys.modules and 'Segmenter' in src.inference.__all__"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+    with pytest.raises(ImportError, match="Segmentor"):
+        from src.inference import Segmentor  # noqa: F401
 
 
 def test_a_long_word_is_no_file():

@@ -72,6 +72,8 @@ def test_slow_mindspore_versions_get_avx2(version: str, target: str, expected: s
         (["--report", "eval.flip=True"], ["--report", "True", "eval.flip=True"]),
         (["a=1", "--report", "--config", "demo"], ["a=1", "--report", "True", "--config", "demo"]),
         (["--report", "False", "a=1"], ["--report", "False", "a=1"]),
+        (["--report", "a.png"], ["--report", "True", "a.png"]),
+        (["--report", "src", "--report", "*"], ["--report", "True", "src", "--report", "True", "*"]),
         (["--report", "maybe"], ["--report", "maybe"]),  # refused by the parser, by its name
         (["--report=False"], ["--report=False"]),
         ([], []),

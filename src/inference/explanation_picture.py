@@ -1,0 +1,142 @@
+"""Draw an explanation: the object regions of the classes in a picture, and where the context of some of its pixels comes from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from src.checkpoint.atomic import atomic_path
+from src.data.basedataset import DatasetInfo
+from src.inference.explain import Explanation, PointXY
+from src.inference.palette import overlay
+
+COLUMNS = 4
+TILE_INCHES = 3.9  # width of a picture
+DPI = 100
+MAX_REGIONS = 12  # classes shown, the largest first
+MAX_BARS = 6  # regions named beside a pixel's context
+FONT_SIZE = 12
+HEAT = "inferno"
+
+
+def draw_explanation(
+    path: Path, picture: np.ndarray, labels: np.ndarray, explanation: Explanation, points: Sequence[PointXY], info: DatasetInfo
+) -> None:
+    """Write the explanation of a picture as a PNG; the file is complete or absent.
+
+    Maps are shown by their square root, each up to its own largest value. "on its pixels": the part of a region's weight that lies on
+    pixels of the class in `labels`.
+
+    Args:
+        path: ends with .png.
+        picture: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8, what was predicted.
+        explanation: of this picture.
+        points: pixels whose context is shown.
+        info: names and colours of the classes.
+
+    Raises:
+        UserError: if the picture has no such pixel.
+    """
+    classes = _occurring_classes(labels, len(info.class_names))[:MAX_REGIONS]
+    small, small_labels = _tiles(picture, labels)
+    rows = _num_rows(2) + _num_rows(len(classes)) + _num_rows(2 * len(points))
+    tile_height = TILE_INCHES * small.shape[0] / small.shape[1] + 0.34
+    figure = Figure(figsize=(COLUMNS * TILE_INCHES, rows * tile_height + 0.3), layout="compressed")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, COLUMNS, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    _draw_picture(grid[0], small, small_labels, points, picture.shape[1], info)
+    _draw_regions(grid[1:].flat, small, labels, explanation, classes, info)
+    first = 1 + _num_rows(len(classes))
+    _draw_contexts(grid[first:].flat, small, labels, explanation, points, info)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png", bbox_inches="tight", pad_inches=0.12)
+
+
+def _num_rows(tiles: int) -> int:
+    return -(-tiles // COLUMNS)
+
+
+def _occurring_classes(labels: np.ndarray, num_classes: int) -> list[int]:
+    """Return the classes in a label, the largest first."""
+    pixels = np.bincount(labels.ravel(), minlength=num_classes)[:num_classes]
+    return [int(k) for k in np.argsort(-pixels, kind="stable") if pixels[k]]
+
+
+def _tiles(picture: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return picture and labels at the size at which they are shown."""
+    width = round(TILE_INCHES * DPI)
+    size = width, max(1, round(picture.shape[0] * width / picture.shape[1]))
+    interpolation = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
+    return cv2.resize(picture, size, interpolation=interpolation), cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+
+
+def _draw_picture(row: Any, small: np.ndarray, labels: np.ndarray, points: Sequence[PointXY], width: int, info: DatasetInfo) -> None:
+    _show(row[0], small, "picture")
+    _show(row[1], overlay(small, labels, info.palette), "prediction")
+    for number, point in enumerate(points, 1):
+        _mark(row[0], point, small.shape[1] / width, str(number))
+    occurring = _occurring_classes(labels, len(info.class_names))
+    handles = [row[2].scatter([], [], marker="s", s=90, color=info.palette[k] / 255.0, edgecolors="0.2") for k in occurring]
+    names = [info.class_names[k] for k in occurring]
+    row[2].legend(handles, names, loc="upper left", ncols=2 + len(names) // 20, frameon=False, fontsize=FONT_SIZE - 1)
+
+
+def _draw_regions(
+    tiles: Any, small: np.ndarray, labels: np.ndarray, explanation: Explanation, classes: Sequence[int], info: DatasetInfo
+) -> None:
+    for axes, k in zip(tiles, classes, strict=False):
+        region = explanation.regions[k]
+        own = cv2.resize((labels == k).astype(np.float32), region.shape[::-1], interpolation=cv2.INTER_AREA)
+        share = float((region * own).sum())
+        _show(axes, _heated(small, region), f"region of {info.class_names[k]}, {share:.0%} on its pixels")
+
+
+def _draw_contexts(
+    tiles: Any, small: np.ndarray, labels: np.ndarray, explanation: Explanation, points: Sequence[PointXY], info: DatasetInfo
+) -> None:
+    scale = small.shape[1] / labels.shape[1]
+    for number, point in enumerate(points, 1):
+        axes, bars, heat = next(tiles), next(tiles), _heated(small, explanation.context(point))
+        _show(axes, heat, f"context of pixel {number}, {info.class_names[labels[point[1], point[0]]]}")
+        _mark(axes, point, scale, str(number))
+        _draw_bars(bars, explanation.weights(point), info)
+
+
+def _draw_bars(axes: Any, weights: np.ndarray, info: DatasetInfo) -> None:
+    """Show the regions that give most, each with its part in percent."""
+    order = np.argsort(-weights, kind="stable")[:MAX_BARS]
+    axes.barh(range(len(order)), weights[order], color=info.palette[order] / 255.0, edgecolor="0.2", height=0.7)
+    axes.set_xlim(0, 1.5)  # room for the names
+    axes.set_ylim(MAX_BARS - 0.5, -0.5)
+    for place, k in enumerate(order):
+        axes.text(weights[k] + 0.02, place, f"{weights[k]:.0%} {info.class_names[k]}", va="center", fontsize=FONT_SIZE)
+    axes.set_title("from the regions of", fontsize=FONT_SIZE, loc="left")
+
+
+def _heated(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Return a grey picture with a map laid over it, (H, W, 3) uint8: the square root, from 0 to the map's largest value."""
+    scaled = np.sqrt(cv2.resize(heat / max(float(heat.max()), 1e-30), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None] * 0.6
+    opacity = 0.35 + 0.6 * scaled[..., None]
+    return (colormaps[HEAT](scaled)[..., :3] * 255 * opacity + grey * (1 - opacity)).astype(np.uint8)
+
+
+def _show(axes: Any, picture: np.ndarray, title: str) -> None:
+    axes.imshow(picture)
+    axes.set_title(title, fontsize=FONT_SIZE, loc="left")
+
+
+def _mark(axes: Any, point: PointXY, scale: float, name: str) -> None:
+    x, y = (point[0] + 0.5) * scale - 0.5, (point[1] + 0.5) * scale - 0.5
+    outline = [withStroke(linewidth=3, foreground="black")]
+    axes.plot(x, y, marker="+", markersize=13, markeredgewidth=2, color="white", path_effects=outline)
+    axes.annotate(name, (x, y), (6, 5), textcoords="offset points", color="white", fontsize=12, weight="bold", path_effects=outline)
