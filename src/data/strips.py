@@ -1,14 +1,15 @@
 """Pictures without loss in strips of rows, so that a crop decodes no more than the strips that it lies in.
 
-Layout, little-endian: "STRP", codec and channels (a byte each), rows of a strip (2 bytes), height and width (4 bytes each); then of each strip
-where its data ends, counted from the end of the table, and the CRC-32 of its data (4 bytes each); then the data. The first row of a strip is
-stored as it is, each other one as the difference from the row above, modulo 256; then all of it is compressed.
+Layout, little-endian: "STRP", codec and channels (a byte each), rows of a strip (2 bytes), height and width (4 bytes each); the table: of
+each strip where its data ends, counted from the start of the first one's, and their CRC-32 (4 bytes each); the CRC-32 of all so far; the
+data. The first row of a strip is stored as it is, each other one as the difference from the row above, modulo 256; then all of it is
+compressed.
 benchmarks/packed_data.py compares this with PNG, QOI, zstd, tiles and more.
 """
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -19,7 +20,8 @@ STRIP_ROWS = 32
 CODECS = ("lz4", "zstd")  # lz4 is read about twice as fast, zstd takes two thirds of the room
 _MAGIC = b"STRP"
 _HEADER = struct.Struct("<4sBBHII")
-_START_BYTES = 4096  # header and table of pictures of up to 16320 rows
+_SUM_BYTES = 4
+_START_BYTES = 4096  # header and table of pictures of up to 16000 rows
 
 Reader = Callable[[int, int], bytes]
 
@@ -50,8 +52,8 @@ def encode_strips(pixels: np.ndarray, codec: str) -> bytes:
     strips = [_compress(pixels[top : top + STRIP_ROWS], codec) for top in range(0, height, STRIP_ROWS)]
     ends = np.cumsum([len(strip) for strip in strips])
     table = np.column_stack([ends, [imagecodecs.deflate_crc32(strip) for strip in strips]]).astype("<u4")
-    header = _HEADER.pack(_MAGIC, CODECS.index(codec), pixels.size // (height * width), STRIP_ROWS, height, width)
-    return header + table.tobytes() + b"".join(strips)
+    header = _HEADER.pack(_MAGIC, CODECS.index(codec), pixels.size // (height * width), STRIP_ROWS, height, width) + table.tobytes()
+    return header + _sum_of(header) + b"".join(strips)
 
 
 def decode_strips(read: Reader, box: Box | None = None) -> np.ndarray:
@@ -67,35 +69,45 @@ def decode_strips(read: Reader, box: Box | None = None) -> np.ndarray:
     Raises:
         DamagedError: if header or data are not what was written.
     """
-    start = read(0, _START_BYTES)
-    header = _parse_header(start)
-    size = -(-header.height // header.strip_rows) * 8
-    table_end = _HEADER.size + size
-    table = np.frombuffer(start if len(start) >= table_end else read(0, table_end), "<u4", offset=_HEADER.size, count=size // 4)
+    header, table = _read_header(read)
     top, left, bottom, right = box or (0, 0, header.height, header.width)
     first, last = top // header.strip_rows, -(-bottom // header.strip_rows)
-    starts, ends, sums = np.append(0, table[::2])[first:last].tolist(), table[::2][first:last].tolist(), table[1::2][first:last].tolist()
-    data = read(table_end + starts[0], ends[-1] - starts[0])
-    data = memoryview(data)
-    strips = [data[begin - starts[0] : end - starts[0]] for begin, end in zip(starts, ends, strict=True)]
+    ends, sums = table[first:last].T.tolist()
+    start = int(table[first - 1, 0]) if first else 0
+    data_start = _HEADER.size + table.nbytes + _SUM_BYTES
+    data: Any = memoryview(read(data_start + start, ends[-1] - start))
+    strips: list[bytes] = [data[begin - start : end - start] for begin, end in zip([start, *ends], ends, strict=False)]
     if [imagecodecs.deflate_crc32(strip) for strip in strips] != sums:
-        raise DamagedError("its data is not what was written")
+        raise DamagedError("its data are not what was written")
     rows = _decompress(strips, header, first, slice(left * header.channels, right * header.channels))
     region = rows[top - first * header.strip_rows : bottom - first * header.strip_rows]
     return region.reshape(bottom - top, right - left, header.channels) if header.channels > 1 else region
 
 
-def _parse_header(start: bytes) -> _Header:
+def _read_header(read: Reader) -> tuple[_Header, np.ndarray]:
+    """Return the header, and of each strip where it ends and its sum, (strips, 2) uint32."""
+    start = read(0, _START_BYTES)
     if len(start) < _HEADER.size or not start.startswith(_MAGIC):
         raise DamagedError("it does not begin as it was written")
-    return _Header(*_HEADER.unpack_from(start))
+    header = _Header(*_HEADER.unpack_from(start))
+    num_strips = -(-header.height // max(header.strip_rows, 1))
+    end = _HEADER.size + 8 * num_strips
+    if end + _SUM_BYTES > len(start):
+        start = read(0, end + _SUM_BYTES)
+    if start[end : end + _SUM_BYTES] != _sum_of(start[:end]):
+        raise DamagedError("it does not begin as it was written")
+    return header, np.frombuffer(start, "<u4", offset=_HEADER.size, count=2 * num_strips).reshape(num_strips, 2)
+
+
+def _sum_of(data: bytes) -> bytes:
+    return struct.pack("<I", imagecodecs.deflate_crc32(data))
 
 
 def _compress(strip: np.ndarray, codec: str) -> bytes:
     differences = strip.copy()
     differences[1:] -= strip[:-1]
-    data = differences.tobytes()
-    return imagecodecs.lz4_encode(data, level=1) if codec == "lz4" else imagecodecs.zstd_encode(data, level=1)
+    encode = imagecodecs.lz4_encode if codec == "lz4" else imagecodecs.zstd_encode
+    return bytes(encode(differences.tobytes(), level=1))
 
 
 def _decompress(strips: list[bytes], header: _Header, first: int, columns: slice) -> np.ndarray:

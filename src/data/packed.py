@@ -1,0 +1,238 @@
+"""Data sets packed into MindRecord files by `python -m src.data.pack`: the same pictures, labels and names as from the files they were.
+
+A packed folder is complete in itself: `packed.json` says what it holds, `train-000.mindrecord` and the like hold pictures and labels as
+strips (src/data/strips.py). Labels are stored as their files have them, so that the configuration decides what values mean, as ever.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.config.errors import UserError
+from src.data.basedataset import BaseDataset, DatasetInfo
+from src.data.class_pixels import NUM_VALUES
+from src.data.lists import Pair
+from src.data.pictures import Box
+from src.data.record_file import RecordFile
+from src.data.strips import decode_strips
+
+MANIFEST = "packed.json"
+FORMAT = 1
+IMAGE, LABEL = "image", "label"  # fields of a row
+COMMAND = "python -m src.data.pack"
+
+
+@dataclass(frozen=True)
+class PackedSample:
+    """What is known of a picture and its label without reading them.
+
+    Attributes:
+        image: path of the picture that it was, relative to the data folder where it lay in there.
+        label: path of the label, likewise.
+        size_hw: height and width, pixels.
+        digest: of the picture's file.
+        pixels: how many pixels of the label hold each value that occurs; JSON makes the values text.
+    """
+
+    image: str
+    label: str
+    size_hw: tuple[int, int]
+    digest: str
+    pixels: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A MindRecord file: its name, its size in bytes, and how many samples it holds."""
+
+    name: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class PackedSplit:
+    """A split: the list that it was, how many of its pictures were taken (0: all), files and samples in order."""
+
+    list_file: str
+    num_samples: int
+    files: list[PackedFile]
+    samples: list[PackedSample]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a packed folder holds.
+
+    Attributes:
+        dataset: `dataset.name`.
+        classes: names, in the order of train ids.
+        label_ids: train id of each stored value; None is ignored. JSON makes the values text.
+        codec: of the strips.
+        splits: by "train" and "val".
+    """
+
+    dataset: str
+    classes: list[str]
+    label_ids: Mapping[str, int | None]
+    codec: str
+    splits: Mapping[str, PackedSplit]
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder."""
+        (folder / MANIFEST).write_text(json.dumps({"format": FORMAT, **asdict(self)}) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Return what a folder says that it holds.
+
+        Raises:
+            UserError: if it is no packed folder, or one of another format.
+        """
+        path = folder / MANIFEST
+        try:
+            tree = json.loads(path.read_text(encoding="utf-8"))
+            if tree.pop("format") != FORMAT:
+                raise UserError(f"{path}: of another format than {FORMAT}; pack the data set again with this version: {COMMAND}")
+            splits = {name: _split_of(content) for name, content in tree.pop("splits").items()}
+            return cls(**tree, splits=splits)
+        except FileNotFoundError:
+            raise UserError(
+                f"{folder}: holds no packed data ({MANIFEST}); pack a data set by {COMMAND}, or set data_format=files"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}); pack the data set again: {COMMAND}") from None
+
+
+def _split_of(tree: dict[str, Any]) -> PackedSplit:
+    files = [PackedFile(**entry) for entry in tree.pop("files")]
+    samples = [PackedSample(**{**entry, "size_hw": tuple(entry["size_hw"])}) for entry in tree.pop("samples")]
+    if sum(file.rows for file in files) != len(samples):
+        raise ValueError("its numbers of samples do not agree")
+    return PackedSplit(**tree, files=files, samples=samples)
+
+
+def refuse_packed(folder: str | Path) -> None:
+    """Refuse a packed folder where picture files are wanted.
+
+    Raises:
+        UserError: if it is one.
+    """
+    if (Path(folder) / MANIFEST).is_file():
+        raise UserError(f"{folder}: holds packed data; add --data_format mindrecord")
+
+
+class PackedDataset(BaseDataset):
+    """Pictures and labels of a split in a packed folder.
+
+    Args:
+        root: the packed folder.
+        list_file: `train.train_list` or `eval.eval_list`, which must be that of the packing.
+        split: "train" or "val".
+        ignore_label: value given to pixels that nothing counts, 0..255.
+        num_samples: use only the first pictures; 0 uses all.
+        info: of the data set that the configuration names.
+
+    Raises:
+        UserError: if the folder holds no packed data, not what the configuration names, or a damaged file.
+    """
+
+    def __init__(self, root: str | Path, list_file: str, split: str, ignore_label: int, num_samples: int, info: DatasetInfo):
+        folder = Path(root)
+        self._manifest = Manifest.read(folder)
+        _check_dataset(folder, self._manifest, info)
+        self._part = _part(folder, self._manifest, split, list_file, num_samples)
+        files = [_open(folder, entry) for entry in self._part.files]
+        self._places = [(file, row) for file in files for row in range(len(file))]
+        super().__init__(root, list_file, split, ignore_label, num_samples, info)
+
+    def _all_pairs(self, list_file: str) -> list[Pair]:
+        return [
+            Pair(self.root / sample.image, self.root / sample.label, f"{file.path}:{row}")
+            for sample, (file, row) in zip(self._part.samples, self._places, strict=True)
+        ]
+
+    def label_ids(self) -> Mapping[int, int | None]:
+        """Return the train id of each stored value: as the configuration's classes say, else as the data set had it."""
+        if self.info.label_ids is not None:
+            return self.info.label_ids
+        return {int(value): train_id for value, train_id in self._manifest.label_ids.items()}
+
+    def refuse_missing_files(self) -> None:
+        """Do nothing: all files were looked at when the folder was opened."""
+
+    def check_image_end(self, index: int) -> None:
+        """Do nothing: strips have a checksum each."""
+
+    def size_hw(self, index: int) -> tuple[int, int]:
+        """Return the height and width of picture and label, pixels."""
+        return self._part.samples[index].size_hw
+
+    def read_image(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a picture, or a rectangle (top, left, bottom, right) of it; HWC uint8 RGB."""
+        return self._decode(index, IMAGE, box)
+
+    def read_values(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a label, or a rectangle of it, as stored; HW uint8."""
+        return self._decode(index, LABEL, box)
+
+    def value_pixels(self, index: int) -> np.ndarray:
+        """Return how many pixels of a label hold each stored value, (256,) int64, as counted when it was packed."""
+        pixels = np.zeros(NUM_VALUES, np.int64)
+        for value, number in self._part.samples[index].pixels.items():
+            pixels[int(value)] = number
+        return pixels
+
+    def image_digests(self) -> list[str]:
+        """Return what tells the files that the pictures were from each other."""
+        return [sample.digest for sample in self._part.samples[: len(self)]]
+
+    def _decode(self, index: int, field: str, box: Box | None) -> np.ndarray:
+        file, row = self._places[index]
+        try:
+            return decode_strips(file.reader(row, field), box)
+        except (ValueError, OSError) as error:
+            raise UserError(f"{file.path}:{row}: the {field} is damaged: {error}; pack the data set again: {COMMAND}") from None
+
+
+def _check_dataset(folder: Path, manifest: Manifest, info: DatasetInfo) -> None:
+    if manifest.dataset != info.name:
+        raise UserError(f"{folder}: holds {manifest.dataset}, not {info.name}; set dataset.name={manifest.dataset}, or name another folder")
+    if list(info.class_names) != manifest.classes:
+        names = ("the packed data's classes", manifest.classes), ("the configuration's", info.class_names)
+        shown = " and ".join(f"{whose} {', '.join(classes[:3])}, ... ({len(classes)})" for whose, classes in names)
+        raise UserError(f"{folder}: {shown} differ; take the classes that it was packed with, or pack it again: {COMMAND}")
+
+
+def _part(folder: Path, manifest: Manifest, split: str, list_file: str, num_samples: int) -> PackedSplit:
+    """Return the split of a manifest, which must be the list that the configuration names."""
+    key = "train.train_list" if split == "train" else "eval.eval_list"
+    part = manifest.splits.get(split)
+    if part is None:
+        raise UserError(f"{folder}: was packed without its {split} split; pack it with --splits {' '.join([*manifest.splits, split])}")
+    if part.list_file != list_file:
+        raise UserError(
+            f"{folder}: holds {part.list_file} as its {split} split, but {key} is {list_file}; set it so, or pack the list you want"
+        )
+    if part.num_samples and not 0 < num_samples <= part.num_samples:
+        section = key.split(".")[0]
+        raise UserError(
+            f"{folder}: holds the first {part.num_samples} pictures of {list_file}, but {section}.num_samples is {num_samples}; "
+            f"set {section}.num_samples={part.num_samples}, or pack them all"
+        )
+    return part
+
+
+def _open(folder: Path, entry: PackedFile) -> RecordFile:
+    file = RecordFile(folder / entry.name)
+    size = file.path.stat().st_size
+    if size != entry.bytes or len(file) != entry.rows:
+        raise UserError(
+            f"{file.path}: is damaged: it has {size} bytes and {len(file)} samples, {MANIFEST} says {entry.bytes} and {entry.rows}; "
+            f"pack the data set again: {COMMAND}"
+        )
+    return file
