@@ -4,8 +4,8 @@ MindSpore's own readers go through a file in an order, and hand out whole rows; 
 stays MindSpore's: FileReader and MindDataset read it too (tests/data/test_packed.py compares).
 
 Source: files that MindSpore 2.8 wrote. A file is a header (its length in 8 bytes, then JSON) in `header_size` bytes, then pages of
-`page_size` bytes; the SQLite database beside it names page and place of each row's blob, which holds its bytes fields, each behind its
-length in 8 bytes.
+`page_size` bytes; the SQLite database beside it names page and place of each row's blob, which holds its length, then its bytes
+fields, each behind its length in 8 bytes, the highest first.
 """
 
 import json
@@ -22,12 +22,12 @@ import numpy as np
 from src.config.errors import UserError
 
 INDEX_SUFFIX = ".db"
-_LENGTH = struct.Struct("<Q")
+_LENGTH, _FIELD_LENGTH = struct.Struct("<Q"), struct.Struct(">Q")
 _PLACES = "SELECT PAGE_ID_BLOB, PAGE_OFFSET_BLOB, PAGE_OFFSET_BLOB_END FROM INDEXES ORDER BY ROW_ID"
 
 
 class RecordFile:
-    """A MindRecord file of one schema with bytes fields.
+    """A MindRecord file of one schema with several bytes fields.
 
     Safe for threads and forked processes: nothing is remembered between reads.
 
@@ -58,9 +58,10 @@ class RecordFile:
     def reader(self, row: int, field: str) -> Callable[[int, int], bytes]:
         """Return a function that takes a start and a number of bytes, and returns those of a row's field, or fewer where it ends."""
         start, end = self._bounds[row].tolist()
+        start += _LENGTH.size
         for name in self._fields:
-            length = _LENGTH.unpack(os.pread(self._stream.fileno(), _LENGTH.size, start))[0]
-            start += _LENGTH.size
+            length = _FIELD_LENGTH.unpack(os.pread(self._stream.fileno(), _FIELD_LENGTH.size, start))[0]
+            start += _FIELD_LENGTH.size
             if name == field:
                 break
             start += length
