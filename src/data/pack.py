@@ -102,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "output_path" not in flags:
         raise UserError("--output_path is needed: the folder to write the packed data into")
     config = load_config(arguments.config, {**flags, "data_format": "files"}, words)
+    if config.data_format != "files":
+        raise UserError(f"data_format={config.data_format}: a data set is packed from its files; leave it out")
     folder = Path(config.output_path)
     datasets = {split: build_dataset(config, split) for split in SPLITS if split in arguments.splits}
     prepare_environment("CPU")
@@ -110,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with staged_folder(folder, arguments.force) as staging:
             manifest = write_packed(config, datasets, staging, arguments.codec)
     except RuntimeError as error:
-        raise WorkError(f"{folder}: MindSpore could not write it: {' '.join(str(error).split())[:300]}") from None
+        raise WorkError(str(error)) from None
     print("\n".join(describe(datasets, manifest, folder, time.perf_counter() - start)))
     return 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from src.checkpoint.atomic import check_room, room_errors
+from src.checkpoint.atomic import check_room
 from src.checkpoint.lock import try_lock
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
@@ -44,6 +44,7 @@ def staged_folder(folder: Path, force: bool) -> Iterator[Path]:
     Raises:
         UserError: if it holds something, or another process writes it.
     """
+    folder = folder.resolve()
     _check_output(folder, force)
     staging = folder.with_name(f".{folder.name}.packing")
     staging.mkdir(parents=True, exist_ok=True)
@@ -63,8 +64,8 @@ def staged_folder(folder: Path, force: bool) -> Iterator[Path]:
 
 
 def _check_output(folder: Path, force: bool) -> None:
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise UserError(f"{folder}: is a file or a link; expected a folder to write into")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; expected a folder to write into")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not (folder / MANIFEST).is_file():
@@ -145,6 +146,17 @@ def _page_bytes(sample_bytes: int) -> int:
     return min(max(smallest, 1 << (4 * sample_bytes - 1).bit_length()), largest)
 
 
+@contextmanager
+def _mindspore_errors(path: Path) -> Iterator[None]:
+    """Turn what MindSpore raises, which has no common base, into a RuntimeError of one line."""
+    try:
+        yield
+    except Exception as error:
+        lines = [line.strip(" -") for line in str(error).splitlines()]
+        reason = next((line for line in lines if line.startswith("[ERROR]")), lines[0] if lines else type(error).__name__)
+        raise RuntimeError(f"{path}: MindSpore could not write it: {reason.removeprefix('[ERROR]').strip()}") from error
+
+
 class _Writer:
     """MindRecord files of one schema, one after another."""
 
@@ -168,7 +180,8 @@ class _Writer:
         if self._writer is None:
             self._writer = self._open()
         row = {"name": name, "height": size_hw[0], "width": size_hw[1], IMAGE: image, LABEL: label}
-        self._writer.write_raw_data([row])
+        with _mindspore_errors(self._path):
+            self._writer.write_raw_data([row])
         self._rows, self._bytes = self._rows + 1, self._bytes + number
         if self._bytes >= FILE_BYTES:
             self._close()
@@ -191,7 +204,7 @@ class _Writer:
 
     def _close(self) -> None:
         path = self._path
-        with room_errors(path):
+        with _mindspore_errors(path):
             self._writer.commit()
         for written in (path, path.with_name(path.name + INDEX_SUFFIX)):
             with suppress(PermissionError):
