@@ -177,10 +177,10 @@ class _Writer:
                 f"{name}: takes {number >> 20} MiB, but a sample of a MindRecord file at most {self._page_bytes >> 20}; leave it out"
             )
         check_room({self._path: number + SPARE_BYTES})
-        if self._writer is None:
-            self._writer = self._open()
         row = {"name": name, "height": size_hw[0], "width": size_hw[1], IMAGE: image, LABEL: label}
         with _mindspore_errors(self._path):
+            if self._writer is None:
+                self._writer = self._open()
             self._writer.write_raw_data([row])
         self._rows, self._bytes = self._rows + 1, self._bytes + number
         if self._bytes >= FILE_BYTES:

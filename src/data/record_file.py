@@ -79,6 +79,6 @@ class RecordFile:
         """Return where each row's blob starts and ends in the file, (rows, 2) int64."""
         index = self.path.with_name(self.path.name + INDEX_SUFFIX)
         # immutable: neither locks nor a journal, which folders that are read-only or on a network refuse.
-        with closing(sqlite3.connect(f"file:{quote(str(index.absolute()))}?immutable=1", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{quote(str(index.absolute()))}?mode=ro&immutable=1", uri=True)) as database:
             places = np.array(database.execute(_PLACES).fetchall(), np.int64).reshape(-1, 3)
         return header_size + page_size * places[:, :1] + places[:, 1:]
