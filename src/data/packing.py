@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from src.checkpoint.atomic import check_room
 from src.checkpoint.lock import try_lock
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
@@ -102,8 +101,7 @@ def pack_samples(
         progress: called with 1 after each sample.
 
     Raises:
-        UserError: if a picture or a label cannot be trained on, or a picture is too large for MindRecord.
-        NoRoomError: if the disk is full.
+        UserError: if a picture or a label cannot be trained on, a picture is too large for MindRecord, or the disk is full.
         RuntimeError: if MindSpore fails to write.
     """
     indices = range(len(dataset))
@@ -176,7 +174,8 @@ class _Writer:
             raise UserError(
                 f"{name}: takes {number >> 20} MiB, but a sample of a MindRecord file at most {self._page_bytes >> 20}; leave it out"
             )
-        check_room({self._path: number + SPARE_BYTES})
+        if shutil.disk_usage(self._folder).free < number + SPARE_BYTES:
+            raise UserError(f"{self._folder.parent}: the disk is full, nothing is packed; free room, or choose another --output_path")
         row = {"name": name, "height": size_hw[0], "width": size_hw[1], IMAGE: image, LABEL: label}
         with _mindspore_errors(self._path):
             if self._writer is None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.checkpoint import atomic
 from src.config import UserError, load_config
 from src.data import packing
 from src.data.loader import build_dataset
@@ -92,10 +91,10 @@ def test_binary_masks_are_refused(root):
 
 
 def test_a_full_disk(root, monkeypatch, capsys):
-    usage = atomic.shutil.disk_usage(root)
-    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    usage = packing.shutil.disk_usage(root)
+    monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     assert run(pack, flags(root)) == 2
-    assert "train-000.mindrecord: 34 MB are needed and 0 MB are free; free room" in capsys.readouterr().err
+    assert f"{root.parent}: the disk is full, nothing is packed; free room" in capsys.readouterr().err
     assert names(root.parent) == ["data"]
 
 
