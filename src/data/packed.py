@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from src.config.errors import UserError
@@ -179,6 +180,17 @@ class PackedDataset(BaseDataset):
     def read_values(self, index: int, box: Box | None = None) -> np.ndarray:
         """Return a label, or a rectangle of it, as stored; HW uint8."""
         return self._decode(index, LABEL, box)
+
+    def read_label(self, index: int, box: Box | None = None) -> np.ndarray:
+        """Return a label, or a rectangle of it; HW uint8 train ids. What its values mean is checked by those of the whole label.
+
+        Raises:
+            UserError: if the label holds values of no class, or is damaged.
+        """
+        wrong = self.describe_wrong(self.value_pixels(index))
+        if wrong:
+            raise UserError(self.pairs[index].named(f"{self.label_path(index)}: {wrong}"))
+        return cv2.LUT(self.read_values(index, box), self.values.table)
 
     def value_pixels(self, index: int) -> np.ndarray:
         """Return how many pixels of a label hold each stored value, (256,) int64, as counted when it was packed."""
