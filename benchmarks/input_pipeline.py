@@ -3,8 +3,8 @@
     python benchmarks/input_pipeline.py [--image FRAME.png] [--samples 24] [--workers 1 2] [--turns 7]
 
 All sides take turns, so that whatever else the machine does meets all of them; medians. The augmentation is that of preset hrnetv2_w48
-(scale 0.5-2.1 of 2048x1024, crop 512x1024, mirror). The first table has each side in processes of its own, without MindSpore; the second one
-reads through the MindSpore dataset that training uses. Without --image the pictures are synthetic street scenes of that size.
+(scale 0.5-2.1 of 2048x1024, crop 512x1024, mirror). The first table has each side in processes of its own, without MindSpore; the second
+one reads through the MindSpore dataset that training uses. Without --image the pictures are synthetic street scenes of that size.
 mmsegmentation is taken from .venv/references, where scripts/run_tests.sh puts it, or from OCRNET_REFERENCES.
 """
 
@@ -24,7 +24,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.input_sides import BATCHSIZE, CROP_ONLY, FILES, LZ4, MMSEG, PLAIN, ZSTD, open_source  # noqa: E402
+from benchmarks.input_sides import BATCHSIZE, CROP_ONLY, FILES, MMSEG, PACKED, PLAIN, open_source  # noqa: E402
 from src.data.loader import batches  # noqa: E402
 from src.data.pack import main as pack  # noqa: E402
 from src.data.synthetic import write_street_scenes  # noqa: E402
@@ -35,8 +35,7 @@ TITLES = {
     CROP_ONLY: CROP_ONLY,
     MMSEG: "mmsegmentation 1.2.2's transforms",
     FILES: "this pipeline, PNG",
-    ZSTD: "this pipeline, packed (zstd)",
-    LZ4: "this pipeline, packed (lz4)",
+    PACKED: "this pipeline, packed",
 }
 
 
@@ -52,8 +51,7 @@ def make_data(folder: Path, image: Path | None) -> None:
         for path in sorted((files / "leftImg8bit" / "train").glob("*/*.png")):
             path.unlink()
             os.symlink(image.resolve(), path)
-    for codec in (LZ4, ZSTD):
-        pack(["--data_path", str(files), "--output_path", str(folder / codec), "--splits", "train", "--codec", codec])
+    pack(["--data_path", str(files), "--output_path", str(folder / PACKED), "--splits", "train"])
 
 
 class Processes:

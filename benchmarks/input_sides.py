@@ -3,7 +3,7 @@
     python benchmarks/input_sides.py SIDE FOLDER
 
 For each line "FIRST NUMBER" on stdin it makes the samples FIRST .. FIRST+NUMBER-1 and prints the seconds that took: of the clock, and of
-the processor. FOLDER/files holds Cityscapes' layout, FOLDER/lz4 and FOLDER/zstd the same packed.
+the processor. FOLDER/files holds Cityscapes' layout, FOLDER/packed the same packed.
 """
 
 import sys
@@ -23,7 +23,7 @@ from src.data.cityscapes import LABELS, Cityscapes  # noqa: E402
 from src.data.loader import TrainSource, build_dataset  # noqa: E402
 
 BATCHSIZE = 2
-PLAIN, CROP_ONLY, FILES, LZ4, ZSTD, MMSEG = "straightforward", "straightforward, normalising the crop only", "files", "lz4", "zstd", "mmseg"
+PLAIN, CROP_ONLY, FILES, PACKED, MMSEG = "straightforward", "straightforward, normalising the crop only", "files", "packed", "mmseg"
 
 
 class StraightforwardSource:
@@ -80,7 +80,7 @@ class StraightforwardSource:
 
 def open_source(side: str, folder: Path, num_samples: int) -> Any:
     """Return the samples of a side by position, all but mmsegmentation's, with the augmentation of preset hrnetv2_w48."""
-    packed = side in (LZ4, ZSTD)
+    packed = side == PACKED
     flags = {
         "data_path": str(folder / (side if packed else "files")),
         "data_format": "mindrecord" if packed else "files",

@@ -25,7 +25,6 @@ from src.data.packed import Manifest, PackedSplit
 from src.data.packing import pack_samples, staged_folder
 from src.data.read_ahead import num_readers
 from src.data.statistics import counted
-from src.data.strips import CODECS
 from src.runtime.entry import WorkError, build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
@@ -33,7 +32,7 @@ SPLITS = ("train", "val")
 CLASSES_FILE = "classes.yaml"
 
 
-def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path, codec: str) -> Manifest:
+def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path) -> Manifest:
     """Write the splits, the classes and last what says that all is there; return that.
 
     Raises:
@@ -43,13 +42,13 @@ def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path,
     splits = {}
     with tqdm(total=sum(map(len, datasets.values())), desc="packing", unit="img", disable=not sys.stderr.isatty(), leave=False) as bar:
         for split, dataset in datasets.items():
-            files, samples = pack_samples(dataset, folder, split, codec, num_readers(config.workers), bar.update)
+            files, samples = pack_samples(dataset, folder, split, num_readers(config.workers), bar.update)
             list_file, number = _list_of(config, split)
             splits[split] = PackedSplit(list_file, number, files, samples)
     _write_classes(config, folder)
     dataset = next(iter(datasets.values()))
     label_ids = {str(value): train_id for value, train_id in dataset.label_ids().items()}
-    manifest = Manifest(config.dataset.name, list(dataset.info.class_names), label_ids, codec, splits)
+    manifest = Manifest(config.dataset.name, list(dataset.info.class_names), label_ids, splits)
     manifest.write(folder)
     return manifest
 
@@ -84,7 +83,7 @@ def describe(datasets: Mapping[str, BaseDataset], manifest: Manifest, folder: Pa
             f"{after / 1e6:.1f} MB, {after / before:.2f} times the {before / 1e6:.1f} MB of pictures and labels"
         )
         number += len(part.samples)
-    return [*lines, f"{counted(number, 'picture')} packed ({manifest.codec}) in {seconds:.1f} s, {number / seconds:.1f} a second: {folder}"]
+    return [*lines, f"{counted(number, 'picture')} packed in {seconds:.1f} s, {number / seconds:.1f} a second: {folder}"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,9 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser("Pack a data set into MindRecord files that are quick to read.", groups, "hrnetv2_w48")
     parser.prog = "python -m src.data.pack"
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS), help="what to pack (default: train val)")
-    parser.add_argument(
-        "--codec", choices=CODECS, default=CODECS[0], help="lz4 (default): quickest to read; zstd: takes two thirds of the room"
-    )
     parser.add_argument("--force", action="store_true", default=False, help="replace packed data that are there")
     arguments = parser.parse_args(argv)
     flags, words = split_arguments(arguments)
@@ -110,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     try:
         with staged_folder(folder, arguments.force) as staging:
-            manifest = write_packed(config, datasets, staging, arguments.codec)
+            manifest = write_packed(config, datasets, staging)
     except RuntimeError as error:
         raise WorkError(str(error)) from None
     print("\n".join(describe(datasets, manifest, folder, time.perf_counter() - start)))

@@ -73,14 +73,12 @@ class Manifest:
         dataset: `dataset.name`.
         classes: names, in the order of train ids.
         label_ids: train id of each stored value; None is ignored. JSON makes the values text.
-        codec: of the strips.
         splits: by "train" and "val".
     """
 
     dataset: str
     classes: list[str]
     label_ids: Mapping[str, int | None]
-    codec: str
     splits: Mapping[str, PackedSplit]
 
     def write(self, folder: Path) -> None:

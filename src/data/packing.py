@@ -88,7 +88,7 @@ def _replace(staging: Path, folder: Path) -> None:
 
 
 def pack_samples(
-    dataset: BaseDataset, folder: Path, prefix: str, codec: str, readers: int, progress: Callable[[int], object] = lambda _: None
+    dataset: BaseDataset, folder: Path, prefix: str, readers: int, progress: Callable[[int], object] = lambda _: None
 ) -> tuple[list[PackedFile], list[PackedSample]]:
     """Write all samples of a data set in order; memory does not grow with their number.
 
@@ -96,7 +96,6 @@ def pack_samples(
         dataset: pictures and labels, whose files are all there.
         folder: where to write.
         prefix: what the files' names begin with, "train" or "val".
-        codec: of `src.data.strips`.
         readers: number of threads that read and encode.
         progress: called with 1 after each sample.
 
@@ -108,7 +107,7 @@ def pack_samples(
     largest = max(height * width for height, width in map(dataset.size_hw, indices))
     samples, total = [], np.zeros(256, np.int64)
     writer = _Writer(folder, prefix, _page_bytes(4 * largest))
-    for index, (sample, image, label) in zip(indices, read_ahead(lambda k: _encode(dataset, k, codec), indices, readers), strict=True):
+    for index, (sample, image, label) in zip(indices, read_ahead(lambda k: _encode(dataset, k), indices, readers), strict=True):
         writer.write(dataset.sample_name(index), sample.size_hw, image, label)
         samples.append(sample)
         total[[int(value) for value in sample.pixels]] += list(sample.pixels.values())
@@ -119,7 +118,7 @@ def pack_samples(
     return writer.finish(), samples
 
 
-def _encode(dataset: BaseDataset, index: int, codec: str) -> tuple[PackedSample, bytes, bytes]:
+def _encode(dataset: BaseDataset, index: int) -> tuple[PackedSample, bytes, bytes]:
     """Return a sample's entry, picture and label; refuse what a training would refuse."""
     pair = dataset.pairs[index]
     size_hw, image, values = dataset.size_hw(index), dataset.read_image(index), dataset.read_values(index)
@@ -130,7 +129,7 @@ def _encode(dataset: BaseDataset, index: int, codec: str) -> tuple[PackedSample,
     digest = hashlib.blake2b(pair.image.read_bytes(), digest_size=16).hexdigest()
     present = {str(value): int(pixels[value]) for value in np.flatnonzero(pixels)}
     sample = PackedSample(_stored(pair.image, dataset.root), _stored(pair.label, dataset.root), size_hw, digest, present)
-    return sample, encode_strips(image, codec), encode_strips(values, codec)
+    return sample, encode_strips(image), encode_strips(values)
 
 
 def _stored(path: Path, root: Path) -> str:

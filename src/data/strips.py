@@ -1,9 +1,8 @@
 """Pictures without loss in strips of rows, so that a crop decodes no more than the strips that it lies in.
 
-Layout, little-endian: "STRP", codec and channels (a byte each), rows of a strip (2 bytes), height and width (4 bytes each); the table: of
-each strip where its data ends, counted from the start of the first one's, and their CRC-32 (4 bytes each); the CRC-32 of all so far; the
-data. The first row of a strip is stored as it is, each other one as the difference from the row above, modulo 256; then all of it is
-compressed.
+Layout, little-endian: "STRP", channels and rows of a strip (2 bytes each), height and width (4 bytes each); the table: of each strip where
+its data ends, counted from the start of the first one's, and their CRC-32 (4 bytes each); the CRC-32 of all so far; the data. The first
+row of a strip is stored as it is, each other one as the difference from the row above, modulo 256; then all of it is compressed (LZ4).
 benchmarks/packed_data.py compares this with PNG, QOI, zstd, tiles and more.
 """
 
@@ -17,9 +16,9 @@ import numpy as np
 from src.data.pictures import Box
 
 STRIP_ROWS = 32
-CODECS = ("lz4", "zstd")  # lz4 is read about twice as fast, zstd takes two thirds of the room
+LZ4_LEVEL = 6  # of LZ4's slow compressor: a fifth less than the quick one makes, for 0.2 s a 2048x1024 picture; read as fast
 _MAGIC = b"STRP"
-_HEADER = struct.Struct("<4sBBHII")
+_HEADER = struct.Struct("<4sHHII")
 _SUM_BYTES = 4
 _START_BYTES = 4096  # header and table of pictures of up to 16000 rows
 
@@ -34,25 +33,19 @@ class _Header(NamedTuple):
     """What stands in front of the table."""
 
     magic: bytes
-    codec: int
     channels: int
     strip_rows: int
     height: int
     width: int
 
 
-def encode_strips(pixels: np.ndarray, codec: str) -> bytes:
-    """Return a picture as strips.
-
-    Args:
-        pixels: HWC or HW uint8.
-        codec: one of `CODECS`.
-    """
+def encode_strips(pixels: np.ndarray) -> bytes:
+    """Return a picture, HWC or HW uint8, as strips."""
     height, width = pixels.shape[:2]
-    strips = [_compress(pixels[top : top + STRIP_ROWS], codec) for top in range(0, height, STRIP_ROWS)]
+    strips = [_compress(pixels[top : top + STRIP_ROWS]) for top in range(0, height, STRIP_ROWS)]
     ends = np.cumsum([len(strip) for strip in strips])
     table = np.column_stack([ends, [imagecodecs.deflate_crc32(strip) for strip in strips]]).astype("<u4")
-    header = _HEADER.pack(_MAGIC, CODECS.index(codec), pixels.size // (height * width), STRIP_ROWS, height, width) + table.tobytes()
+    header = _HEADER.pack(_MAGIC, pixels.size // (height * width), STRIP_ROWS, height, width) + table.tobytes()
     return header + _sum_of(header) + b"".join(strips)
 
 
@@ -103,21 +96,19 @@ def _sum_of(data: bytes) -> bytes:
     return struct.pack("<I", imagecodecs.deflate_crc32(data))
 
 
-def _compress(strip: np.ndarray, codec: str) -> bytes:
+def _compress(strip: np.ndarray) -> bytes:
     differences = strip.copy()
     differences[1:] -= strip[:-1]
-    encode = imagecodecs.lz4_encode if codec == "lz4" else imagecodecs.zstd_encode
-    return bytes(encode(differences.tobytes(), level=1))
+    return bytes(imagecodecs.lz4_encode(differences.tobytes(), level=LZ4_LEVEL, hc=True))
 
 
 def _decompress(strips: list[bytes], header: _Header, first: int, columns: slice) -> np.ndarray:
     """Return columns of all rows of strips, the first of which is that of number `first`; (rows, columns) uint8."""
-    decode = (imagecodecs.lz4_decode, imagecodecs.zstd_decode)[header.codec]
     bytes_of_row, strip_rows = header.width * header.channels, header.strip_rows
     rows = np.empty((len(strips), strip_rows, bytes_of_row), np.uint8)
     for number, strip in enumerate(strips):
         num_rows = min(strip_rows, header.height - (first + number) * strip_rows)
-        decode(strip, out=rows[number].reshape(-1)[: num_rows * bytes_of_row])
+        imagecodecs.lz4_decode(strip, out=rows[number].reshape(-1)[: num_rows * bytes_of_row])
     for row in range(1, strip_rows):  # of all strips at once; behind the last row of a picture nothing is looked at
         np.add(rows[:, row, columns], rows[:, row - 1, columns], out=rows[:, row, columns])
     return rows.reshape(-1, bytes_of_row)[:, columns]

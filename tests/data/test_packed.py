@@ -131,7 +131,7 @@ def test_classes_of_ones_own_come_along(tmp_path):
         write_png(root / f"images/{part}/a.png", np.full((24, 32, 3), value, np.uint8))
         write_png(root / f"labels/{part}/a.png", np.resize(np.array([7, 9], np.uint8), (24, 32)))
     (root / "classes.yaml").write_text("classes: [{name: corn, values: [7]}, {name: weed, values: [9]}]\n")
-    assert pack(["--data_path", str(root), "--output_path", str(tmp_path / "packed"), "dataset.name=custom", "--codec", "zstd"]) == 0
+    assert pack(["--data_path", str(root), "--output_path", str(tmp_path / "packed"), "dataset.name=custom"]) == 0
     shutil.rmtree(root)
     config = load_config(None, {"data_path": str(tmp_path / "packed"), "data_format": "mindrecord"}, ["dataset.name=custom"])
     image, label = build_dataset(config, "val").read(0)

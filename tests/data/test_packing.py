@@ -39,7 +39,7 @@ def test_says_what_was_written(root, capsys):
     assert pack(flags(root)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("train: 6 pictures of train.txt in 1 file, ") and " times the 0.0 MB of pictures and labels" in lines[0]
-    assert lines[2].startswith("12 pictures packed (lz4) in ") and lines[2].endswith(str(root.parent / "packed"))
+    assert lines[2].startswith("12 pictures packed in ") and lines[2].endswith(str(root.parent / "packed"))
     assert names(root.parent) == ["data", "packed"]
     assert all(os.access(path, os.R_OK) and path.stat().st_mode & 0o777 == 0o644 for path in (root.parent / "packed").glob("*.mindrecord*"))
 
