@@ -2,8 +2,8 @@
 
     python benchmarks/decoders.py FRAME.png [MORE.png ...] [--turns 15]
 
-Down to a row: the height in the header is lowered, so that a decoder which trusts it stops early (src/data/png.py). The decoders take turns;
-processor time of one thread, medians. Each one's pixels are compared with Pillow's.
+Down to a row: the height in the header is lowered, so that a decoder which trusts it stops early (src/data/png.py). The decoders take
+turns; processor time of one thread, medians. Each one's pixels are compared with Pillow's.
 """
 
 import argparse
