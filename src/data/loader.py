@@ -14,6 +14,7 @@ from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.folders import check_data_folder
+from src.data.memory import keep_freed_memory
 from src.data.packed import PackedDataset, refuse_packed
 from src.data.rare_classes import RareClasses
 from src.data.read_ahead import num_readers, prefetch_size, read_ahead
@@ -145,6 +146,7 @@ class TrainSource:
         """Return image (CHW float32) and label (HW int32)."""
         # A worker process inherits OpenCV's thread pool by fork, where using it can hang; and processes are the parallelism here.
         cv2.setNumThreads(0)
+        keep_freed_memory()
         if self.rare_classes is not None:
             return self._draw(self.rare_classes, int(position))
         epoch, index = self.locate(int(position))

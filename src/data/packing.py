@@ -1,6 +1,5 @@
 """Write a data set into a packed folder, all of it or nothing."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -49,10 +48,11 @@ def staged_folder(folder: Path, force: bool) -> Iterator[Path]:
     staging.mkdir(parents=True, exist_ok=True)
     lock = staging.with_name(staging.name + ".lock")
     with open(lock, "w", encoding="utf-8") as stream:
-        if not try_lock(stream, fcntl.LOCK_EX):
-            raise UserError(f"{folder}: another process packs into it")
+        with suppress(OSError):  # a file system without locks
+            if not try_lock(stream):
+                raise UserError(f"{folder}: another process packs into it")
         try:
-            _empty(staging)
+            _tidy(staging, folder)
             yield staging
             os.sync()  # a machine that loses power leaves no empty files behind the new name
             _check_output(folder, force)
@@ -73,18 +73,26 @@ def _check_output(folder: Path, force: bool) -> None:
         raise UserError(f"{folder}: holds packed data; --force replaces them, or name another folder by --output_path")
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+def _tidy(staging: Path, folder: Path) -> None:
+    """Remove what a killed process left; give packed data that it was about to replace their name back."""
+    for path in staging.iterdir():
         path.unlink()
+    old = _old(staging)
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _replace(staging: Path, folder: Path) -> None:
     """Give a folder its name; what had that name is removed behind it."""
-    old = staging.with_name(staging.name + ".old")
     if folder.exists():
-        os.replace(folder, old)
+        os.replace(folder, _old(staging))
     os.replace(staging, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(_old(staging), ignore_errors=True)
+
+
+def _old(staging: Path) -> Path:
+    return staging.with_name(staging.name + ".old")
 
 
 def pack_samples(

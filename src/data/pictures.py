@@ -112,7 +112,7 @@ def read_image(path: Path, box: Box | None = None, upright: bool = False) -> np.
     """
     try:
         data = _read(path, box)
-        if not upright and (pixels := png.decode_rgb(data)) is not None:
+        if not (upright and png.may_be_turned(data)) and (pixels := png.decode_rgb(data)) is not None:
             return pixels if box is None else pixels[box[0] : box[2], box[1] : box[3]]
         picture = Image.open(io.BytesIO(data))
         if upright:

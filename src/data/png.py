@@ -1,10 +1,12 @@
 """The start of PNG files, and decoding those of the commonest kind quickly."""
 
+import math
 import struct
 import zlib
 
 import imagecodecs
 import numpy as np
+from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB8 = b"\x08\x02\x00\x00\x00"  # 8 bits, RGB, and what the standard has no other of: compression, filter; not interlaced
@@ -27,6 +29,11 @@ def first_rows(data: bytes, num_rows: int) -> bytes:
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
+def may_be_turned(data: bytes) -> bool:
+    """Whether a PNG has a chunk that may hold an EXIF orientation; text chunks may, by the habits of some programs."""
+    return any(name in data for name in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"))
+
+
 def decode_rgb(data: bytes) -> np.ndarray | None:
     """Return the pixels of an 8-bit RGB PNG that is not interlaced, HWC uint8, as stored; None for all other files.
 
@@ -35,9 +42,11 @@ def decode_rgb(data: bytes) -> np.ndarray | None:
     """
     if not data.startswith(SIGNATURE) or data[24:29] != RGB8:
         return None
+    width, height = struct.unpack(">II", data[16:24])
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow warns of those, or refuses them
+        return None
     try:
         pixels = imagecodecs.spng_decode(data)
     except (imagecodecs.SpngError, ValueError, MemoryError):
         return None
-    width, height = struct.unpack(">II", data[16:24])
     return pixels if pixels.shape == (height, width, 3) else None

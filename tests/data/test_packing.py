@@ -106,6 +106,18 @@ def test_what_mindspore_cannot_write_is_one_line(root, monkeypatch, capsys):
     assert names(root.parent) == ["data"]
 
 
+def test_killed_between_the_two_renames(root, monkeypatch):
+    packed = root.parent / "packed"
+    assert pack(flags(root)) == 0
+    packed.rename(root.parent / ".packed.packing.old")
+    (root / "train/p2.png").write_bytes(b"")
+    with pytest.raises(UserError, match="p2.png"):
+        pack(flags(root, "--force"))
+    assert (packed / MANIFEST).is_file() or (root.parent / ".packed.packing.old" / MANIFEST).is_file()  # nothing was lost
+    make_camvid(root)
+    assert pack(flags(root, "--force")) == 0 and names(root.parent) == ["data", "packed"]
+
+
 def test_two_at_once(root, tmp_path):
     with open(tmp_path / ".packed.packing.lock", "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

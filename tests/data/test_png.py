@@ -95,6 +95,22 @@ def test_read_image_is_what_pillow_reads(tmp_path, name):
     assert np.array_equal(read_image(tmp_path / "picture", box), expected[box[0] : box[2], box[1] : box[3]])
 
 
+@pytest.mark.parametrize("orientation", [None, 1, 6])
+def test_upright_pictures_are_turned_all_the_same(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation or 1
+    (tmp_path / "p.png").write_bytes(encoded(exif=exif) if orientation else encoded())
+    expected = np.rot90(PIXELS, k=-1) if orientation == 6 else PIXELS
+    assert np.array_equal(read_image(tmp_path / "p.png", upright=True), expected)
+
+
+def test_too_many_pixels_are_for_pillow_to_refuse(monkeypatch):
+    monkeypatch.setattr(png.Image, "MAX_IMAGE_PIXELS", PIXELS[..., 0].size - 1)
+    assert png.decode_rgb(QUICK["plain"]) is None
+    monkeypatch.setattr(png.Image, "MAX_IMAGE_PIXELS", None)
+    assert png.decode_rgb(QUICK["plain"]) is not None
+
+
 def damaged(data, rng):
     """Return a file with a bit turned, its end cut off, or five bytes overwritten."""
     changed, place = bytearray(data), int(rng.integers(9, len(data) - 5))
