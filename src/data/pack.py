@@ -44,11 +44,10 @@ def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path)
         for split, dataset in datasets.items():
             files, samples = pack_samples(dataset, folder, split, num_readers(config.workers), bar.update)
             list_file, number = _list_of(config, split)
-            splits[split] = PackedSplit(list_file, number, files, samples)
+            label_ids = {str(value): train_id for value, train_id in dataset.label_ids().items()}
+            splits[split] = PackedSplit(list_file, number, label_ids, files, samples)
     _write_classes(config, folder)
-    dataset = next(iter(datasets.values()))
-    label_ids = {str(value): train_id for value, train_id in dataset.label_ids().items()}
-    manifest = Manifest(config.dataset.name, list(dataset.info.class_names), label_ids, splits)
+    manifest = Manifest(config.dataset.name, list(next(iter(datasets.values())).info.class_names), splits)
     manifest.write(folder)
     return manifest
 

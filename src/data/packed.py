@@ -57,10 +57,19 @@ class PackedFile:
 
 @dataclass(frozen=True)
 class PackedSplit:
-    """A split: the list that it was, how many of its pictures were taken (0: all), files and samples in order."""
+    """A split.
+
+    Attributes:
+        list_file: the list that it was.
+        num_samples: how many of its pictures were taken; 0: all.
+        label_ids: train id of each stored value; None is ignored. JSON makes the values text.
+        files: in order.
+        samples: in order.
+    """
 
     list_file: str
     num_samples: int
+    label_ids: Mapping[str, int | None]
     files: list[PackedFile]
     samples: list[PackedSample]
 
@@ -72,13 +81,11 @@ class Manifest:
     Attributes:
         dataset: `dataset.name`.
         classes: names, in the order of train ids.
-        label_ids: train id of each stored value; None is ignored. JSON makes the values text.
         splits: by "train" and "val".
     """
 
     dataset: str
     classes: list[str]
-    label_ids: Mapping[str, int | None]
     splits: Mapping[str, PackedSplit]
 
     def write(self, folder: Path) -> None:
@@ -142,9 +149,9 @@ class PackedDataset(BaseDataset):
 
     def __init__(self, root: str | Path, list_file: str, split: str, ignore_label: int, num_samples: int, info: DatasetInfo):
         folder = Path(root)
-        self._manifest = Manifest.read(folder)
-        _check_dataset(folder, self._manifest, info)
-        self._part = _part(folder, self._manifest, split, list_file, num_samples)
+        manifest = Manifest.read(folder)
+        _check_dataset(folder, manifest, info)
+        self._part = _part(folder, manifest, split, list_file, num_samples)
         files = [_open(folder, entry) for entry in self._part.files]
         self._places = [(file, row) for file in files for row in range(len(file))]
         super().__init__(root, list_file, split, ignore_label, num_samples, info)
@@ -159,7 +166,7 @@ class PackedDataset(BaseDataset):
         """Return the train id of each stored value: as the configuration's classes say, else as the data set had it."""
         if self.info.label_ids is not None:
             return self.info.label_ids
-        return {int(value): train_id for value, train_id in self._manifest.label_ids.items()}
+        return {int(value): train_id for value, train_id in self._part.label_ids.items()}
 
     def refuse_missing_files(self) -> None:
         """Do nothing: all files were looked at when the folder was opened."""

@@ -142,17 +142,24 @@ def test_classes_of_ones_own_come_along(tmp_path):
         build_dataset(config, "val")
 
 
-def test_cityscapes_label_ids_stay_label_ids(tmp_path):
+def test_each_part_of_cityscapes_keeps_its_kind_of_labels(tmp_path):
     make_cityscapes(tmp_path / "data", value=26)  # a car, train id 13
-    flags = ["--data_path", str(tmp_path / "data"), "--output_path", str(tmp_path / "packed"), "--splits", "train"]
+    make_cityscapes(tmp_path / "data", value=13, kind="labelTrainIds", split="val")
+    flags = ["--data_path", str(tmp_path / "data"), "--output_path", str(tmp_path / "packed")]
     assert pack(flags) == 0
     config = load_config(None, {"data_path": str(tmp_path / "packed"), "data_format": "mindrecord"}, ["train.image_size=[8,8]"])
-    dataset = build_dataset(config, "train")
-    assert np.unique(dataset.read_label(0)).tolist() == [13]
-    label = TrainTransform(config).read(dataset, 0, np.random.default_rng(0))[1]
-    assert set(np.unique(label)) <= {13, 255}
+    for split in ("train", "val"):
+        dataset = build_dataset(config, split)
+        assert np.unique(dataset.read_label(0)).tolist() == [13]
+        label = TrainTransform(config).read(dataset, 0, np.random.default_rng(0))[1]
+        assert set(np.unique(label)) <= {13, 255}
+
+
+def test_a_part_that_was_not_packed(folders, tmp_path):
+    flags = ["--config", "camvid_w18_small", "--data_path", str(folders[0]), "--output_path", str(tmp_path / "packed"), "--splits", "train"]
+    assert pack(flags) == 0
     with pytest.raises(UserError, match="packed without its val split; pack it with --splits train val"):
-        build_dataset(config, "val")
+        build_dataset(config_of(tmp_path / "packed", data_format="mindrecord"), "val")
 
 
 @pytest.mark.parametrize(
