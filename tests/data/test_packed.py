@@ -136,6 +136,13 @@ def test_classes_of_ones_own_come_along(tmp_path):
     config = load_config(None, {"data_path": str(tmp_path / "packed"), "data_format": "mindrecord"}, ["dataset.name=custom"])
     image, label = build_dataset(config, "val").read(0)
     assert image[0, 0].tolist() == [9, 9, 9] and label[0, :2].tolist() == [0, 1]
+    (tmp_path / "packed/classes.yaml").write_text("classes: [{name: corn, values: [7]}, {name: weed, values: [8]}]\n")
+    config = load_config(None, {"data_path": str(tmp_path / "packed"), "data_format": "mindrecord"}, ["dataset.name=custom"])
+    message = r"val-000.mindrecord:0: .*labels/val/a.png: label values 9 \(384 pixels\) are none of 7..8"
+    with pytest.raises(UserError, match=message):
+        build_dataset(config, "val").read_label(0, (0, 0, 1, 1))
+    with pytest.raises(UserError, match=message):
+        check_labels(build_dataset(config, "val"), [0])
     (tmp_path / "packed/classes.yaml").write_text("classes: [{name: weed, values: [9]}, {name: corn, values: [7]}]\n")
     config = load_config(None, {"data_path": str(tmp_path / "packed"), "data_format": "mindrecord"}, ["dataset.name=custom"])
     with pytest.raises(UserError, match="classes corn, weed, ... .2. and the configuration's weed, corn"):
