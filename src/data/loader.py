@@ -15,7 +15,8 @@ from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.folders import check_data_folder
 from src.data.memory import keep_freed_memory
-from src.data.packed import PackedDataset, refuse_packed
+from src.data.packed import PackedDataset
+from src.data.packed_manifest import refuse_packed
 from src.data.rare_classes import RareClasses
 from src.data.read_ahead import num_readers, prefetch_size, read_ahead
 from src.data.registry import DATASETS, dataset_info

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from src.config import UserError, load_config
 from src.data.basedataset import BaseDataset
 from src.data.loader import build_dataset
-from src.data.packed import Manifest, PackedSplit
+from src.data.packed_manifest import Manifest, PackedSplit
 from src.data.packing import pack_samples, staged_folder
 from src.data.read_ahead import num_readers
 from src.data.statistics import counted

@@ -14,7 +14,8 @@ from src.checkpoint.lock import try_lock
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.class_pixels import count_values
-from src.data.packed import IMAGE, LABEL, MANIFEST, PackedFile, PackedSample
+from src.data.packed import IMAGE, LABEL
+from src.data.packed_manifest import MANIFEST, PackedFile, PackedSample
 from src.data.read_ahead import read_ahead
 from src.data.record_file import INDEX_SUFFIX
 from src.data.strips import encode_strips

@@ -12,7 +12,7 @@ from src.data.check.__main__ import main as check
 from src.data.label_check import check_labels
 from src.data.loader import TrainSource, build_dataset, build_train_loader, iterate_eval
 from src.data.pack import main as pack
-from src.data.packed import MANIFEST
+from src.data.packed_manifest import MANIFEST
 from src.data.rare_classes import RareClasses
 from src.data.statistics import describe_copies
 from src.data.transforms import TrainTransform

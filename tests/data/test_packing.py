@@ -16,7 +16,7 @@ from src.data import packing
 from src.data.loader import build_dataset
 from src.data.pack import main as pack
 from src.data.pack import run
-from src.data.packed import MANIFEST
+from src.data.packed_manifest import MANIFEST
 from tests.data.make_data import make_camvid, write_png
 
 ROOT = Path(__file__).resolve().parents[2]
