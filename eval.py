@@ -24,7 +24,7 @@ from src.runtime.environment import prepare_environment
 from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job
 
 FLAGS = {
-    "paths": ("data_path", "output_path", "checkpoint_path"),
+    "paths": ("data_path", "data_format", "output_path", "checkpoint_path"),
     "device": ("device_target", "device_id", "run_distribute", "mode", "amp_level", "workers"),
 }
 RESULTS = ("eval.json", "eval", "report.html")

@@ -25,7 +25,7 @@ from src.runtime.environment import prepare_environment
 from src.runtime.modelarts.job import Job, add_modelarts_flags, open_job, run_to_continue
 
 FLAGS = {
-    "paths": ("data_path", "output_path", "checkpoint_path"),
+    "paths": ("data_path", "data_format", "output_path", "checkpoint_path"),
     "device": ("device_target", "device_id", "run_distribute", "mode", "amp_level", "sink_mode", "workers", "seed"),
     "schedule": ("lr", "lr_power", "batchsize", "total_epoch", "begin_epoch", "end_epoch"),
     "records": ("save_state_steps", "save_checkpoint_epochs", "keep_checkpoint_max", "eval_callback", "eval_interval", "log_interval"),

@@ -49,6 +49,9 @@ def _stage_schema(stage: dict[str, Any]) -> dict[str, Key]:
 SCHEMA: dict[str, Any] = {
     "preset": Key("hrnetv2_w48", str, "the preset that the configuration started from"),
     "data_path": Key(None, str, "folder of the data set", optional=True),
+    "data_format": Key(
+        "files", str, "what data_path holds: pictures and labels as files, or packed by src.data.pack", choices=("files", "mindrecord")
+    ),
     "output_path": Key("outputs", str, "folder for everything that a run writes"),
     "checkpoint_path": Key(None, str, "weights to start or evaluate from (.ckpt)", optional=True),
     "device_target": Key("Ascend", str, "where to compute", choices=("Ascend", "GPU", "CPU")),

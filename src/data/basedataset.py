@@ -99,11 +99,14 @@ class BaseDataset:
         self.split = split
         self.ignore_label = ignore_label
         check_data_folder(root, self.info.name)
-        names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
-        pairs = [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
+        pairs = self._all_pairs(list_file)
         self.pairs = pairs[:num_samples] if num_samples else pairs
         self.names = unique_names(self.root, self.pairs)
         self.values = LabelValues(self.label_ids(), ignore_label)
+
+    def _all_pairs(self, list_file: str) -> list[Pair]:
+        names = [list_file] if list_path(self.root, list_file).is_file() else list_file.split("+")
+        return [pair for name in names for pair in self._find_pairs(list_path(self.root, name.strip()))]
 
     def _find_pairs(self, path: Path) -> list[Pair]:
         part = None if path.is_file() else self.SCANNED.get(path.name)
@@ -204,6 +207,18 @@ class BaseDataset:
         """
         with _naming(self.pairs[index]):
             return read_index_label(self.label_path(index), box, self.COLOR_HINT)
+
+    def value_pixels(self, index: int) -> np.ndarray:
+        """Return how many pixels of a label hold each stored value, (256,) int64.
+
+        Raises:
+            UserError: if the file is no index picture.
+        """
+        return count_values(self.read_values(index))
+
+    def image_digests(self) -> list[str] | None:
+        """Return what tells the pictures' files from each other where it is known without reading them; None where it is not."""
+        return None
 
     def describe_wrong(self, pixels: np.ndarray) -> str:
         """Return which stored values are of no class, and how to mend that; "" where all are good.

@@ -7,7 +7,7 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
-from src.data.class_pixels import NUM_VALUES, count_values
+from src.data.class_pixels import NUM_VALUES
 
 SHOWN = 5
 
@@ -55,7 +55,7 @@ def _look_at(dataset: BaseDataset, index: int) -> tuple[tuple[int, int], np.ndar
     try:
         size_hw = dataset.size_hw(index)
         dataset.check_image_end(index)
-        pixels = count_values(dataset.read_values(index))
+        pixels = dataset.value_pixels(index)
     except UserError as error:
         return error
     wrong = dataset.describe_wrong(pixels)

@@ -14,6 +14,9 @@ from src.config.datasets import NUM_CLASSES
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.folders import check_data_folder
+from src.data.memory import keep_freed_memory
+from src.data.packed import PackedDataset
+from src.data.packed_manifest import refuse_packed
 from src.data.rare_classes import RareClasses
 from src.data.read_ahead import num_readers, prefetch_size, read_ahead
 from src.data.registry import DATASETS, dataset_info
@@ -29,7 +32,7 @@ def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> B
     """Return the pictures and labels of a split.
 
     Args:
-        config: reads `data_path`, `dataset`, and `train.train_list`, `num_samples` or `eval.eval_list`, `num_samples`.
+        config: reads `data_path`, `data_format`, `dataset`, and `train.train_list`, `num_samples` or `eval.eval_list`, `num_samples`.
         split: "train" or "val".
         complete: False: files may be missing.
 
@@ -47,7 +50,11 @@ def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> B
         "train": (config.train.train_list, config.train.num_samples),
         "val": (config.eval.eval_list, config.eval.num_samples),
     }[split]
-    options: dict[str, Any] = {"info": dataset_info(config)}
+    info = dataset_info(config)
+    if config.data_format == "mindrecord":
+        return PackedDataset(config.data_path, list_file, split, section.ignore_label, num_samples, info)
+    refuse_packed(config.data_path)
+    options: dict[str, Any] = {"info": info}
     if section.name == "custom":
         options["folders"] = (section.image_folder, section.label_folder)
     dataset = DATASETS[section.name](config.data_path, list_file, split, section.ignore_label, num_samples, **options)
@@ -140,6 +147,7 @@ class TrainSource:
         """Return image (CHW float32) and label (HW int32)."""
         # A worker process inherits OpenCV's thread pool by fork, where using it can hang; and processes are the parallelism here.
         cv2.setNumThreads(0)
+        keep_freed_memory()
         if self.rare_classes is not None:
             return self._draw(self.rare_classes, int(position))
         epoch, index = self.locate(int(position))

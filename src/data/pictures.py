@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from src.config.errors import UserError
+from src.data import png
 
 # Endings of pictures, in lower case, that folders are searched for; a file that is named may be anything that Pillow reads.
 PICTURE_SUFFIXES = (
@@ -17,7 +17,6 @@ PICTURE_SUFFIXES = (
     *(".webp", ".gif", ".jp2", ".ppm", ".pgm", ".pnm", ".tga"),
 )
 END_BYTES = 65536  # some writers leave more behind the end mark
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What Pillow and our own look at a PNG's header raise for files that are damaged or no pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError)
 LABEL_MODES = ("L", "P", "1")
@@ -91,7 +90,7 @@ def check_end(path: Path) -> None:
         start = stream.read(8)
         stream.seek(-min(END_BYTES, stream.seek(0, 2)), 2)
         end = stream.read()
-    mark = b"IEND" if start == PNG_SIGNATURE else b"\xff\xd9" if start.startswith(b"\xff\xd8") else b""
+    mark = b"IEND" if start == png.SIGNATURE else b"\xff\xd9" if start.startswith(b"\xff\xd8") else b""
     if mark not in end:
         raise UserError(f"{path}: the picture cannot be read: the file is truncated; replace the file or leave it out")
 
@@ -112,7 +111,10 @@ def read_image(path: Path, box: Box | None = None, upright: bool = False) -> np.
         UserError: if the file is not a picture or is truncated.
     """
     try:
-        picture = _open(path, box)
+        data = _read(path, box)
+        if not (upright and png.may_be_turned(data)) and (pixels := png.decode_rgb(data)) is not None:
+            return pixels if box is None else pixels[box[0] : box[2], box[1] : box[3]]
+        picture = Image.open(io.BytesIO(data))
         if upright:
             ImageOps.exif_transpose(picture, in_place=True)
         return _pixels(_to_rgb(picture), box)
@@ -135,7 +137,7 @@ def read_index_label(path: Path, box: Box | None = None, hint: str = "") -> np.n
         UserError: if the file is JPEG, has several channels or 16 bits, is truncated or no picture.
     """
     try:
-        picture = _open(path, box)
+        picture = Image.open(io.BytesIO(_read(path, box)))
         if picture.format == "JPEG":
             raise UserError(f"{path}: a JPEG label, whose compression changes class numbers; expected a single-channel index PNG")
         if picture.mode not in LABEL_MODES:
@@ -150,29 +152,14 @@ def read_index_label(path: Path, box: Box | None = None, hint: str = "") -> np.n
     return label.astype(np.uint8) if label.dtype != np.uint8 else label
 
 
-def _open(path: Path, box: Box | None) -> Image.Image:
-    """Return the picture with at least the rows of the box decodable; nothing is decoded yet."""
+def _read(path: Path, box: Box | None) -> bytes:
+    """Return a picture's file; of a PNG at least the rows of the box can be decoded from it."""
     data = path.read_bytes()
-    if data.startswith(PNG_SIGNATURE):
-        if data.rfind(b"IEND") < 0:
-            raise OSError("the file is truncated")
-        if box is not None:
-            data = _first_png_rows(data, box[2])
-    return Image.open(io.BytesIO(data))
-
-
-def _first_png_rows(data: bytes, num_rows: int) -> bytes:
-    """Return the same PNG with the height in its header lowered to `num_rows`.
-
-    A PNG is one compressed stream from top to bottom, so a decoder that is told of fewer rows stops early; decoding is most of what a
-    training sample costs (benchmarks/input_pipeline.py).
-    """
-    height = struct.unpack(">I", data[20:24])[0]
-    is_interlaced = data[28] != 0
-    if is_interlaced or num_rows >= height:
+    if not data.startswith(png.SIGNATURE):
         return data
-    header = data[12:20] + struct.pack(">I", num_rows) + data[24:29]  # "IHDR", width, height, depth ... interlace
-    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    if data.rfind(b"IEND") < 0:
+        raise OSError("the file is truncated")
+    return data if box is None else png.first_rows(data, box[2])
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

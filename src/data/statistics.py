@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from src.data.basedataset import BaseDataset, DatasetInfo
-from src.data.duplicates import equal_files
+from src.data.duplicates import equal_files, equal_keys
 
 SHOWN = 8  # names in a line
 WEIGHTS_COMMAND = "python -m src.data.class_weights with the same --config, --data_path and words"
@@ -97,7 +97,9 @@ def describe_weights(config: Any, info: DatasetInfo) -> list[str]:
 def describe_copies(train: BaseDataset, val: BaseDataset) -> list[str]:
     """Return a line that warns of training pictures which are validated on too, by the bytes of their files; none where there are none."""
     paths = [dataset.image_path(index) for dataset in (train, val) for index in range(len(dataset))]
-    pairs = [(paths[group[0]], paths[group[-1]]) for group in equal_files(paths) if group[0] < len(train) <= group[-1]]
+    digests = [digest for dataset in (train, val) for digest in dataset.image_digests() or []]
+    groups = equal_keys(digests) if digests else equal_files(paths)
+    pairs = [(paths[group[0]], paths[group[-1]]) for group in groups if group[0] < len(train) <= group[-1]]
     if not pairs:
         return []
     first = " = ".join(map(str, dict.fromkeys(pairs[0])))

@@ -67,7 +67,7 @@ def normalization_table(mean: Sequence[float], std: Sequence[float]) -> np.ndarr
 
 def _normalize_into(out: np.ndarray, image: np.ndarray, table: np.ndarray, color_order: str) -> np.ndarray:
     for channel, name in enumerate(color_order):
-        out[channel] = cv2.LUT(cv2.extractChannel(image, "RGB".index(name)), table[channel])
+        cv2.LUT(cv2.extractChannel(image, "RGB".index(name)), table[channel], dst=out[channel])
     return out
 
 
@@ -181,7 +181,7 @@ class TrainTransform:
         """Normalise, and pad what is smaller than the crop: at the bottom and at the right, or the left of a mirrored one."""
         height, width = label.shape
         left = self.crop_hw[1] - width if mirrored else 0
-        sample = np.zeros((3, *self.crop_hw), np.float32)
+        sample = (np.empty if (height, width) == self.crop_hw else np.zeros)((3, *self.crop_hw), np.float32)
         _normalize_into(sample[:, :height, left : left + width], image, self.table, self.color_order)
         padded = np.full(self.crop_hw, self.ignore_label, np.int32)
         padded[:height, left : left + width] = label

@@ -108,6 +108,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--limit {arguments.limit} must be at least 0")
     flags, words = split_arguments(arguments)
     config = load_config(arguments.config, flags, words)
+    if config.data_format != "files":
+        raise UserError(
+            f"data_format={config.data_format}: packed data were looked at when they were packed; check the files they are made of"
+        )
     splits, findings = open_splits(config)
     folder = Path(config.output_path) if "output_path" in flags else None
     if folder:
