@@ -15,6 +15,7 @@ Record = dict[str, Any]
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _STEP = re.compile(rf"epoch: (\d+),? step: (\d+), loss is \[?{_NUMBER}")
 _EPOCH_TIME = re.compile(rf"epoch time: {_NUMBER} ms, per step time: {_NUMBER} ms")
+_STEP_TIME = re.compile(rf"step time: {_NUMBER} ms.*, {_NUMBER} img/s, lr: {_NUMBER}")
 _MIOU = re.compile(rf"===> mIoU: {_NUMBER}")
 _PICTURES = re.compile(r"batch: (\d+) per device x (\d+) ranks")
 _EPOCH_STEPS = re.compile(r"(\d+) steps per epoch")
@@ -67,6 +68,9 @@ def parse_log(text: str) -> list[Record]:
             epoch = int(match[1])
             step = (epoch - 1) * length + int(match[2])
             records["train", step] = {"kind": "train", "step": step, "epoch": epoch, "loss": _finite(match[3])}
+        elif (match := _STEP_TIME.search(line)) and ("train", step) in records:
+            names = ("step_ms", "images_per_second", "lr")
+            records["train", step] |= dict(zip(names, map(_finite, match.groups()), strict=True))
         elif (match := _EPOCH_TIME.search(line)) and ("train", step) in records:
             records["train", step] |= _speed(float(match[2]), pictures)
         elif match := _MIOU.search(line):

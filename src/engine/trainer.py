@@ -22,7 +22,7 @@ from src.engine.callback import CheckpointKeeper, EvalCallback, is_evaluation_du
 from src.engine.checked_data import checked_data, data_report
 from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
 from src.engine.guard import BadLoss, Guard
-from src.engine.reporter import Reporter, log_recipe
+from src.engine.reporter import Reporter, data_hint, log_recipe
 from src.engine.schedule import learning_rates
 from src.engine.shared_memory import check_shared_memory
 from src.runtime.device import Runtime
@@ -160,6 +160,7 @@ class Trainer:
             end_epoch=last_epoch(config),
             pictures_per_step=config.batchsize * group.size,
             log_interval=config.log_interval,
+            data_hint=data_hint(config),
             is_evaluated=not self._is_evaluation_missing(),
         )
 

@@ -60,6 +60,12 @@ def test_own_log_gives_pictures_per_second_and_repeated_steps_count_once() -> No
     assert curve(once, "train", "images_per_second")[1].tolist() == [60]  # 2 x 3 pictures in 0.1 s
 
 
+def test_own_log_gives_learning_rate_and_speed_between_the_ends_of_epochs() -> None:
+    line = "2026-11-21 22:54:24,126 step time: 612.3 ms (waiting for data: 0.6 ms), 9.80 img/s, lr: 0.0246"
+    (record,) = parse_log(f"epoch: 1 step: 2, loss is 3.5\n{line}\n")
+    assert record == {"kind": "train", "step": 2, "epoch": 1, "loss": 3.5, "step_ms": 612.3, "images_per_second": 9.8, "lr": 0.0246}
+
+
 def test_smoothing_is_a_centred_mean_over_what_there_is() -> None:
     np.testing.assert_allclose(smooth(np.array([0.0, 3.0, 6.0, 0.0])), [1.5, 3, 3, 3])
     np.testing.assert_allclose(smooth(np.full(100, 7.0)), 7)
