@@ -153,9 +153,12 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _publish(copy: Path, entry: Path) -> None:
-    """Make an entry of what MindSpore has written, unless it wrote nothing or another process was first; remove the oldest entries."""
+    """Make an entry of the one graph that MindSpore has written, and remove the oldest entries.
+
+    MindSpore tells the graphs of a folder apart by their order alone, which may be another in the next process: of several none is kept.
+    """
     digests = _digests(copy)
-    if not digests:
+    if sum(name.endswith(".mindir") for name in digests) != 1:
         return
     with suppress(OSError):  # a full disk: the next start compiles again
         with atomic_path(copy / _DIGESTS) as path:

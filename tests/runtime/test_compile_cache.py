@@ -52,9 +52,12 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     monkeypatch.setattr(compile_cache.ms, "set_context", compiler.set_context)
     monkeypatch.setattr(compile_cache, "_sources_digest", lambda: "sources")
 
-    def start(graph: bytes, *words: str, runtime: Runtime = CPU, cell: nn.Cell | None = None, name: str = "train", **more: Any) -> bytes:
-        """Return what a new process runs."""
-        monkeypatch.setattr(compile_cache._Process, "is_done", False)
+    def start(
+        graph: bytes, *words: str, runtime: Runtime = CPU, cell: nn.Cell | None = None, name: str = "train", new: bool = True, **more: Any
+    ) -> bytes:
+        """Return what a process runs, a new one or the one before."""
+        if new:
+            monkeypatch.setattr(compile_cache._Process, "is_done", False)
         cache = CompileCache(tiny_config(None, "compile_cache=auto", *words), runtime, tmp_path / "cache")
         with cache.compiling(name, cell or nn.Dense(2, 3), **more):
             result = compiler.compile(graph)
@@ -155,11 +158,18 @@ def test_where_nothing_is_proven_or_compiled_nothing_is_kept(
 
 
 def test_one_graph_of_a_process_is_cached(start: Callable[..., bytes], tmp_path: Path) -> None:
-    cache = CompileCache(tiny_config(None, "compile_cache=always"), CPU, tmp_path / "cache")
     start(b"first")
-    with cache.compiling("eval", nn.Dense(2, 3)):
-        pass
+    assert start(b"evaluation", name="eval", new=False) == b"evaluation"
     assert len(entries(tmp_path)) == 1
+
+
+def test_of_several_graphs_none_is_kept(start: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_cache._Process, "is_done", False)
+    cache = CompileCache(tiny_config(None, "compile_cache=always"), CPU, tmp_path / "cache")
+    with cache.compiling("eval", nn.Dense(2, 3)):
+        for number in range(2):
+            next((tmp_path / "cache").iterdir()).joinpath(f"{number}.mindir").write_bytes(b"graph")
+    assert entries(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_made_is_no_reason_to_stop(start: Callable[..., bytes], tmp_path: Path) -> None:
