@@ -99,6 +99,7 @@ class CompileCache:
         parts = {
             "graph": graph,
             "config": {name: value for name, value in content.items() if name not in _NOT_COMPILED},
+            "cells": [(name, type(part).__qualname__) for name, part in cell.cells_and_names()],
             "parameters": parameters,
             "constants": constants,
             "device": [self._runtime.device_target, self._runtime.amp_level, self._runtime.sink_mode],

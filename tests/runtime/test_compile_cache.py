@@ -89,6 +89,7 @@ def test_a_second_start_runs_what_the_first_compiled(start: Callable[..., bytes]
         {"words": ("model.ocr.dropout=0.1",)},
         {"words": ("dataset.num_classes=5", "loss.class_weights=null", "loss.use_weights=False")},
         {"cell": nn.Dense(2, 4)},
+        {"cell": nn.Dense(2, 3, activation="relu")},
         {"constants": [1.0, 2.0]},
         {"name": "eval"},
         {"runtime": Runtime("CPU", Group(), "O2", sink_mode=False)},
