@@ -20,6 +20,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
     from src.inference.explaining import explanation_writer
     from src.inference.predicting import InputPredictor
+    from src.inference.predictor import Predictor
+    from src.runtime.compile_cache import CompileCache
     from src.runtime.device import setup_runtime
     from src.runtime.logging import setup_logging
 
@@ -90,7 +93,9 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     settings: dict[str, Any] = {"batch_size": config.eval.batch_size, "workers": config.workers, "on_failure": logger.warning}
     if explain is not None:
         settings["on_picture"] = explanation_writer(segmenter.predictor, results, **explain)
-    with show_progress(num_pictures(inputs), "predicting", "img") as bar:
+    network = segmenter.predictor.network if isinstance(segmenter.predictor, Predictor) else None  # a MindIR file is a compiled graph
+    cached = CompileCache(config, runtime).compiling("eval", network) if network is not None else nullcontext()
+    with cached, show_progress(num_pictures(inputs), "predicting", "img") as bar:
         report = InputPredictor(segmenter, results, progress=bar.update, **settings)(inputs)
     results.write_summary({"checkpoint": str(source.path), "protocol": segmenter.predictor.protocol, **report.as_json()})
     logger.info("%s; %s in %s", report.speed, ", ".join(results.kinds), results.folder)

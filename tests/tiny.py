@@ -34,6 +34,7 @@ TINY_WORDS = (
     "log_interval=1",
     "eval.overlays=1",
     "workers=1",
+    "compile_cache=never",  # tests that are about it turn it on
 )
 
 

@@ -76,6 +76,12 @@ SCHEMA: dict[str, Any] = {
     "log_interval": Key(10, int, "steps between two records of the log", minimum=1),
     "amp_level": Key("auto", str, "mixed precision; auto is O3 on Ascend, O2 on GPU, O0 on CPU", choices=("auto", "O0", "O2", "O3")),
     "sink_mode": Key("auto", str, "feed batches by the device's queue; auto: where it is not the CPU", choices=("auto", "on", "off")),
+    "compile_cache": Key(
+        "auto",
+        str,
+        "take the compiled graph of an earlier start with the same configuration from ~/.cache/ocrnet; auto: on the CPU, for one process",
+        choices=("auto", "always", "never"),
+    ),
     "train": {
         "train_list": Key("train.lst", str, "list of the training pictures, in the data folder"),
         "image_size": Key([512, 1024], [int], "crop height and width, pixels", minimum=1, length=2),

@@ -7,6 +7,7 @@ from src.engine.callback import evaluate_network
 from src.engine.checked_data import checked_share
 from src.engine.evaluator import EvalResult, Observer
 from src.inference.segmenter import load_predictor
+from src.runtime.compile_cache import CompileCache
 from src.runtime.device import Runtime
 
 
@@ -25,4 +26,5 @@ def evaluate_weights(config: Any, runtime: Runtime, checkpoint: Path, folder: Pa
     """
     dataset, _ = checked_share(config, "val", runtime.group)
     predictor = load_predictor(config, checkpoint, runtime.amp_level)
-    return evaluate_network(config, predictor, dataset, runtime.group, folder, observer=observer)
+    with CompileCache(config, runtime).compiling("eval", predictor.network):
+        return evaluate_network(config, predictor, dataset, runtime.group, folder, observer=observer)

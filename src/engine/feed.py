@@ -17,11 +17,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         losses: of each batch that was trained on.
-        data_seconds: time spent waiting for data; 0 where the device's queue hides it.
+        data_seconds: time spent waiting for data; None where the device's queue hides it: its steps wait on the device, unseen by the host.
     """
 
     losses: tuple[float, ...]
-    data_seconds: float
+    data_seconds: float | None
 
     @property
     def steps(self) -> int:
@@ -102,7 +102,7 @@ def sink_steps(train_step: nn.Cell, loader: Any, sizes: Iterable[int]) -> Iterat
             losses = [sink() for _ in range(size)]
             values = tuple(float(loss.asnumpy()) for loss in losses)
         restore_signals()
-        yield Outcome(values, 0.0)
+        yield Outcome(values, None)
 
 
 @contextmanager

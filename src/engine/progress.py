@@ -37,18 +37,18 @@ class StepClock:
 
     Attributes:
         steps: batches since the clock was started.
-        data_seconds: of these, spent waiting for the input pipeline.
+        data_seconds: of these, spent waiting for the input pipeline; None where that is not known.
     """
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self.steps = 0
-        self.data_seconds = 0.0
+        self.data_seconds: float | None = 0.0
 
-    def add(self, steps: int, data_seconds: float) -> None:
+    def add(self, steps: int, data_seconds: float | None) -> None:
         """Count batches."""
         self.steps += steps
-        self.data_seconds += data_seconds
+        self.data_seconds = None if data_seconds is None or self.data_seconds is None else self.data_seconds + data_seconds
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -68,6 +68,11 @@ class StepClock:
         return self.seconds / self.steps
 
     @property
-    def data_per_step(self) -> float:
+    def data_per_step(self) -> float | None:
         """Mean seconds per batch spent waiting for data; only where there were batches."""
-        return self.data_seconds / self.steps
+        return None if self.data_seconds is None else self.data_seconds / self.steps
+
+    @property
+    def data_share(self) -> float:
+        """Part of the time spent waiting for data, 0..1; 0 where that is not known."""
+        return self.data_seconds / self.seconds if self.data_seconds else 0.0

@@ -14,6 +14,8 @@ from src.engine.progress import ProgressBar, StepClock
 logger = logging.getLogger("ocrnet")
 
 _BAR_LINE = {"bar": True}  # left out on a terminal, where the progress bar shows the same
+_MOST_WAITING = 0.1  # of the time, for data, without a hint
+_FEWEST_STEPS = 10  # of an epoch, to judge that
 
 
 def log_recipe(config: Any, world: int, first_rate: float) -> None:
@@ -38,6 +40,18 @@ def log_recipe(config: Any, world: int, first_rate: float) -> None:
         logger.info("the first step takes longer: it compiles the network")
 
 
+def data_hint(config: Any) -> str:
+    """Return what to do where training waits for data.
+
+    Args:
+        config: the complete configuration.
+    """
+    more = f"give more --workers than {config.workers}, up to the number of CPU cores"
+    if config.get("data_format") == "files":
+        more += ", or pack the data once (python -m src.data.pack) and train with --data_format mindrecord"
+    return more
+
+
 class Reporter:
     """Everything that the main rank says about a run.
 
@@ -48,6 +62,7 @@ class Reporter:
         end_epoch: epochs of the run.
         pictures_per_step: over all ranks.
         log_interval: steps between two records.
+        data_hint: what to do where the device waits for data.
         is_evaluated: the evaluation after `first_step` is done.
     """
 
@@ -60,6 +75,7 @@ class Reporter:
         end_epoch: int,
         pictures_per_step: int,
         log_interval: int,
+        data_hint: str = "",
         is_evaluated: bool = True,
     ) -> None:
         self._epoch_steps, self._end_epoch = epoch_steps, end_epoch
@@ -68,6 +84,7 @@ class Reporter:
         self._bar = ProgressBar(first_step, end_epoch * epoch_steps)
         self._clock = StepClock()
         self._is_compiling = True
+        self._data_hint = data_hint
 
     def steps(self, step: int, outcome: Outcome, lr: float, skipped: int) -> None:
         """Report some steps.
@@ -81,23 +98,37 @@ class Reporter:
         clock = self._clock
         clock.add(outcome.steps, outcome.data_seconds)
         epoch, in_epoch = (step - 1) // self._epoch_steps + 1, (step - 1) % self._epoch_steps + 1
-        speed = self._pictures_per_step / clock.step_seconds
-        values = {"loss": f"{outcome.loss:.4f}", "lr": f"{lr:.2e}", "img/s": f"{speed:.1f}", "data": f"{clock.data_per_step * 1e3:.0f}ms"}
-        self._bar.update(outcome.steps, f"{epoch}/{self._end_epoch}", **values)
+        times = self._times()
+        figures = {"loss": f"{outcome.loss:.4f}", "lr": f"{lr:.2e}", "img/s": f"{times['images_per_second']:.1f}"}
+        data = {"data": f"{times['data_ms']:.0f}ms"} if "data_ms" in times else {}
+        self._bar.update(outcome.steps, f"{epoch}/{self._end_epoch}", **figures, **data)
         if in_epoch % self._log_interval == 0 or in_epoch == self._epoch_steps:
             logger.info("epoch: %d step: %d, loss is %s", epoch, in_epoch, outcome.loss, extra=_BAR_LINE)
-            times = {"step_ms": clock.step_seconds * 1e3, "data_ms": clock.data_per_step * 1e3, "images_per_second": speed}
-            times = {name: round(value, 3) for name, value in times.items()}
+            shown = f"step time: {times['step_ms']:.1f} ms{self._data_text()}, {times['images_per_second']:.2f} img/s, lr: {lr:.3g}"
+            logger.info("%s", shown, extra=_BAR_LINE)
             loss = outcome.loss if math.isfinite(outcome.loss) else None  # JSON has no nan
             self._history.add("train", step, epoch=epoch, loss=loss, lr=lr, skipped_updates=skipped, **times)
         if self._is_compiling:  # the first steps compile the network; speed and time left are about the others
             self._is_compiling = False
             self._clock = StepClock()
 
+    def _times(self) -> dict[str, float]:
+        """Return the means since the clock was started: step_ms, data_ms where it is known, images_per_second."""
+        step, data = self._clock.step_seconds, self._clock.data_per_step
+        times = {"step_ms": step * 1e3, "images_per_second": self._pictures_per_step / step}
+        if data is not None:
+            times["data_ms"] = data * 1e3
+        return {name: round(value, 3) for name, value in times.items()}
+
+    def _data_text(self) -> str:
+        data = self._clock.data_per_step
+        return "" if data is None else f" (waiting for data: {data * 1e3:.1f} ms)"
+
     def epoch(self, epoch: int, skipped: int, loss_scale: float) -> None:
         """Report the end of an epoch, counted from 1."""
         if self._clock.steps:
             self._epoch_time(epoch)
+            self._hint_at_data()
         if skipped:
             logger.warning("%d updates skipped so far because gradients overflowed (loss scale %g)", skipped, loss_scale)
 
@@ -108,8 +139,18 @@ class Reporter:
         times = clock.seconds * 1e3, clock.step_seconds * 1e3
         logger.info("epoch time: %.3f ms, per step time: %.3f ms%s", *times, part, extra=_BAR_LINE)
         left = datetime.timedelta(seconds=round((self._end_epoch - epoch) * self._epoch_steps * clock.step_seconds))
-        data = clock.data_per_step * 1e3
-        logger.info("epoch %d/%d: %.1f ms of a step spent waiting for data, %s left", epoch, self._end_epoch, data, left, extra=_BAR_LINE)
+        data = clock.data_per_step
+        waiting = (
+            "waiting for data is hidden by the device's queue" if data is None else f"{data * 1e3:.1f} ms of a step spent waiting for data"
+        )
+        logger.info("epoch %d/%d: %s, %s left", epoch, self._end_epoch, waiting, left, extra=_BAR_LINE)
+
+    def _hint_at_data(self) -> None:
+        """Say once in a run what to do, after an epoch in which the device waited for data for long."""
+        share = self._clock.data_share
+        if self._data_hint and share > _MOST_WAITING and self._clock.steps >= _FEWEST_STEPS:
+            logger.warning("hint: the device waited for data for %.0f %% of this epoch; %s", 100 * share, self._data_hint)
+            self._data_hint = ""
 
     def untimed(self) -> AbstractContextManager[None]:
         """Return a block whose time, for saving, does not count as training time."""

@@ -22,9 +22,10 @@ from src.engine.callback import CheckpointKeeper, EvalCallback, is_evaluation_du
 from src.engine.checked_data import checked_data, data_report
 from src.engine.feed import Outcome, bundle_sizes, host_steps, sink_steps
 from src.engine.guard import BadLoss, Guard
-from src.engine.reporter import Reporter, log_recipe
+from src.engine.reporter import Reporter, data_hint, log_recipe
 from src.engine.schedule import learning_rates
 from src.engine.shared_memory import check_shared_memory
+from src.runtime.compile_cache import CompileCache
 from src.runtime.device import Runtime
 from src.runtime.stopping import Stopped, StopSignals
 
@@ -160,6 +161,7 @@ class Trainer:
             end_epoch=last_epoch(config),
             pictures_per_step=config.batchsize * group.size,
             log_interval=config.log_interval,
+            data_hint=data_hint(config),
             is_evaluated=not self._is_evaluation_missing(),
         )
 
@@ -174,12 +176,18 @@ class Trainer:
             last_step=last,
             rare_classes=self._rare_classes,
         )
-        if not self.runtime.sink_mode:
-            return host_steps(self.train_step, loader)
-        sizes = bundle_sizes(
-            first, last, epoch_steps=self.epoch_steps, log_interval=config.log_interval, save_steps=config.save_state_steps
-        )
-        return sink_steps(self.train_step, loader, sizes)
+        if self.runtime.sink_mode:
+            sizes = bundle_sizes(
+                first, last, epoch_steps=self.epoch_steps, log_interval=config.log_interval, save_steps=config.save_state_steps
+            )
+            steps = sink_steps(self.train_step, loader, sizes)
+        else:
+            steps = host_steps(self.train_step, loader)
+        weights = self.dataset.info.class_weights
+        with CompileCache(config, self.runtime).compiling("train", self.train_step, constants=weights):
+            first_outcome = next(steps)
+        yield first_outcome
+        yield from steps
 
     def _after_steps(self, outcome: Outcome, reporter: Reporter | None) -> None:
         skipped_before, self._skipped = self._skipped, int(self.train_step.skipped_updates.asnumpy())
