@@ -13,8 +13,6 @@ from tests.docs.stub import ENVIRONMENT, stub_environment
 TIMEOUT = 900  # seconds for one command
 # Made by the project's own programs, in this order.
 PREPARATIONS = (
-    "python -m src.data.synthetic --data_path CITYSCAPES --num_train 4 --num_val 2 --size 64 128",
-    "python -m src.data.synthetic --data_path data/synthetic --num_train 4 --num_val 2 --size 64 128",
     "python train.py --config demo --data_path CITYSCAPES --output_path OUT {tiny} {cpu} {once} --end_epoch 2 --eval_callback True",
     "python train.py --config camvid_w18_small --data_path CAMVID --output_path OUT_CAMVID {tiny} {cpu} {once} --eval_callback True",
     "python convert_from_torch.py --torch_path ocrnet_hr48.pth --mindspore_path hr48.ckpt",
@@ -22,9 +20,9 @@ PREPARATIONS = (
     "python convert_from_torch.py --torch_path resnet50-torchvision.pth --mindspore_path r50.ckpt",
     "python export.py --checkpoint_file OUT/best.ckpt --file_name OUT/model --device_target CPU",
     "bash scripts/run_cpp_infer.sh OUT/model.mindir CITYSCAPES CPU",
-    "bash scripts/make_rank_table.sh 0-1 10.0.0.1",
-    "bash scripts/make_rank_table.sh 0-1 10.0.0.1 host0.json",
-    "bash scripts/make_rank_table.sh 0-1 10.0.0.2 host1.json",
+    "DEVICE_IPS=10.1.1.1,10.1.1.2 bash scripts/make_rank_table.sh 0-1 10.0.0.1",
+    "DEVICE_IPS=10.1.1.1,10.1.1.2 bash scripts/make_rank_table.sh 0-1 10.0.0.1 host0.json",
+    "DEVICE_IPS=10.1.2.1,10.1.2.2 bash scripts/make_rank_table.sh 0-1 10.0.0.2 host1.json",
     "bash scripts/make_rank_table.sh --merge host0.json host1.json all.json",
 )
 

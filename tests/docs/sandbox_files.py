@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import yaml
 
+from src.data import synthetic
 from src.data.class_table import camvid_table
 from tests.tiny import write_camvid
 
@@ -15,6 +16,8 @@ CLASSES = {"classes": [{"name": "a", "color": [10, 20, 30]}, {"name": "b", "colo
 
 def write_data(root: Path) -> None:
     """Write a picture or two of each data set, and single pictures."""
+    for name in ("CITYSCAPES", "data/synthetic"):
+        synthetic.main(["--data_path", str(root / name), *"--num_train 4 --num_val 2 --size 64 128".split()])
     write_camvid(root / "CAMVID")
     write_every_layout(root / "DATASETS")
     rng = np.random.default_rng(0)
