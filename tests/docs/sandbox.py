@@ -38,6 +38,7 @@ class Sandbox:
     def __init__(self, root: Path, table: Table) -> None:
         self.root, self.table = root, table
         self.folder, self.template = root / "ocrnet", root / "template"
+        self.environment: dict[str, str] = {}
 
     def prepare(self) -> None:
         """Copy the project and make what the commands expect.
@@ -53,6 +54,8 @@ class Sandbox:
             status, output = self.call(command.format(**self.table.shorter))
             if status:
                 raise RuntimeError(f"{command}\n{output}\nwhat the commands need cannot be made: status {status}")
+        # What the documents export before they build.
+        self.environment["MS_LITE_HOME"] = self.call("bash scripts/fetch_mindspore_lite.sh")[1].splitlines()[-1]
         for stem in ("WEIGHTS", "CKPT", "BACKBONE"):
             for ending in (".ckpt", ".yaml"):
                 shutil.copy(f"OUT/best{ending}", stem + ending)
@@ -82,7 +85,7 @@ class Sandbox:
     def call(self, command: str, more: dict[str, str] | None = None) -> tuple[int, str]:
         """Run a command in the folder with the project's interpreter; return its status and what it said."""
         path = f"{self.folder}/.venv/bin:{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "OCRNET_VENV": f"{self.folder}/.venv", **(more or {})}
+        environment = {**os.environ, "PATH": path, "OCRNET_VENV": f"{self.folder}/.venv", **self.environment, **(more or {})}
         for name in ("PYTHONPATH", *ENVIRONMENT):
             if name not in (more or {}):
                 environment.pop(name, None)

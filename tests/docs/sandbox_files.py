@@ -26,6 +26,8 @@ def write_data(root: Path) -> None:
     frame = cv2.resize(rng.integers(0, 256, (16, 32, 3), np.uint8), (2048, 1024))
     write(root / "FRAME_2048x1024.png", frame)
     write(root / "CITYSCAPES/leftImg8bit/test/aa/x_leftImg8bit.png", frame[::16, ::16])
+    write(root / "CITYSCAPES/leftImg8bit/train_extra/aa/y_leftImg8bit.png", frame[::16, ::16])
+    write(root / "CITYSCAPES/gtCoarse/train_extra/aa/y_gtCoarse_labelIds.png", np.full((64, 128), 7, np.uint8))
     (root / "my_classes.yaml").write_text(yaml.safe_dump(CLASSES))
     shape = {"label": "b", "points": [[2, 2], [20, 2], [20, 20]], "shape_type": "polygon"}
     (root / "ANNOTATIONS").mkdir()

@@ -9,7 +9,8 @@ from tests.docs.markdown import PROJECT
 
 PICTURE = PROJECT / "docs" / "images" / "architecture.svg"
 ENTRY = "entry"  # the programs in the project's folder
-COMMANDS = "src.runtime.entry"  # what dashed arrows mean: parser and exit status, for modules that are commands
+# What dashed arrows mean: parser, exit status and environment, for modules that are commands.
+COMMANDS = ("src.runtime.entry", "src.runtime.environment")
 Edge = tuple[str, str]
 
 
