@@ -19,6 +19,7 @@ PREPARATIONS = (
     "python convert_from_torch.py --torch_path hr18.pth --mindspore_path hr18.ckpt",
     "python convert_from_torch.py --torch_path resnet50-torchvision.pth --mindspore_path r50.ckpt",
     "python export.py --checkpoint_file OUT/best.ckpt --file_name OUT/model --device_target CPU",
+    "python -m src.data.pack --config hrnetv2_w48 --data_path CITYSCAPES --output_path PACKED",
     "bash scripts/run_cpp_infer.sh OUT/model.mindir CITYSCAPES CPU",
     "DEVICE_IPS=10.1.1.1,10.1.1.2 bash scripts/make_rank_table.sh 0-1 10.0.0.1",
     "DEVICE_IPS=10.1.1.1,10.1.1.2 bash scripts/make_rank_table.sh 0-1 10.0.0.1 host0.json",
@@ -84,21 +85,17 @@ class Sandbox:
 
     def call(self, command: str, more: dict[str, str] | None = None) -> tuple[int, str]:
         """Run a command in the folder with the project's interpreter; return its status and what it said."""
-        path = f"{self.folder}/.venv/bin:{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "OCRNET_VENV": f"{self.folder}/.venv", **self.environment, **(more or {})}
-        for name in ("PYTHONPATH", *ENVIRONMENT):
-            if name not in (more or {}):
-                environment.pop(name, None)
+        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", *ENVIRONMENT)}
+        ours = {"PATH": f"{self.folder}/.venv/bin:{os.environ['PATH']}", "OCRNET_VENV": f"{self.folder}/.venv"}
         process = subprocess.run(
-            ["bash", "-c", command],
+            ["timeout", str(TIMEOUT), "bash", "-c", command],
             cwd=self.folder,
-            env=environment,
+            env={**kept, **ours, **self.environment, **(more or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=TIMEOUT,
         )
         return process.returncode, process.stdout
 

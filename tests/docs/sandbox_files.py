@@ -25,6 +25,10 @@ def write_data(root: Path) -> None:
         write(root / name, rng.integers(0, 256, (*size_hw, 3), np.uint8))
     frame = cv2.resize(rng.integers(0, 256, (16, 32, 3), np.uint8), (2048, 1024))
     write(root / "FRAME_2048x1024.png", frame)
+    video = cv2.VideoWriter(str(root / "drive.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
+    for _ in range(3):
+        video.write(rng.integers(0, 256, (48, 64, 3), np.uint8))
+    video.release()
     write(root / "CITYSCAPES/leftImg8bit/test/aa/x_leftImg8bit.png", frame[::16, ::16])
     write(root / "CITYSCAPES/leftImg8bit/train_extra/aa/y_leftImg8bit.png", frame[::16, ::16])
     write(root / "CITYSCAPES/gtCoarse/train_extra/aa/y_gtCoarse_labelIds.png", np.full((64, 128), 7, np.uint8))
