@@ -1,6 +1,7 @@
 """The table of commands.yaml: what is done with each command of the documents."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,18 @@ class Rule:
             raise ValueError(f"{TABLE.name}: '{self.start}' needs one of run, stub and parse")
 
 
+def _quoted(words: Iterable[str]) -> str:
+    return " ".join(f'"{word}"' for word in words)
+
+
 class Table:
     """The rules, what placeholders stand for, and the words that make commands short."""
 
     def __init__(self, tree: dict[str, Any]) -> None:
         self.rules = [Rule(start, **fields) for start, fields in tree["rules"].items()]
         self.fill: dict[str, str] = tree["fill"]
-        self.shorter = {"tiny": " ".join(f'"{word}"' for word in TINY_WORDS), **tree["shorter"]}
+        recipe = [word for word in TINY_WORDS if not word.startswith("model.")]
+        self.shorter = {"tiny": _quoted(TINY_WORDS), "recipe": _quoted(recipe), **tree["shorter"]}
         self.places: dict[str, str] = tree["places"]
 
     @classmethod

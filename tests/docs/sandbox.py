@@ -49,14 +49,13 @@ class Sandbox:
         """
         copy_project(self.folder)
         os.chdir(self.folder)
+        self._fetch_mindspore_lite()
         write_data(self.folder)
         write_foreign_weights(self.folder)
         for command in PREPARATIONS:
             status, output = self.call(command.format(**self.table.shorter))
             if status:
                 raise RuntimeError(f"{command}\n{output}\nwhat the commands need cannot be made: status {status}")
-        # What the documents export before they build.
-        self.environment["MS_LITE_HOME"] = self.call("bash scripts/fetch_mindspore_lite.sh")[1].splitlines()[-1]
         for stem in ("WEIGHTS", "CKPT", "BACKBONE"):
             for ending in (".ckpt", ".yaml"):
                 shutil.copy(f"OUT/best{ending}", stem + ending)
@@ -64,6 +63,14 @@ class Sandbox:
         shutil.copy("CKPT.ckpt", "CKPT")
         os.chdir(self.root)
         self.folder.rename(self.template)
+
+    def _fetch_mindspore_lite(self) -> None:
+        """Name MindSpore Lite, as the documents do before they build, and a cache that is not the user's."""
+        home = Path(self.call("bash scripts/fetch_mindspore_lite.sh")[1].splitlines()[-1])
+        cache = self.root / "cache"
+        cache.mkdir()
+        (cache / home.name).symlink_to(home)
+        self.environment = {"MS_LITE_HOME": str(home), "OCRNET_CACHE": str(cache)}
 
     def run(self, command: str, rule: Rule) -> tuple[int, str]:
         """Run a filled command among fresh files; return its status and what it said."""
