@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Summary: run every command of README*.md, CONTRIBUTING.md and docs/*.md on tiny data.
 #
-# Usage: bash scripts/check_docs.sh [TEXT]
-#   TEXT  only commands that hold this, as in eval.py or docs/TRAIN.md
+# Usage: bash scripts/check_docs.sh [TEXT ...]
+#   TEXT  only commands that hold one of these, as in eval.py or docs/TRAIN.md:
 #
 # A copy of the project with tiny data, weights and results is made in a temporary folder; every command begins with the same files there.
 # Commands for devices that are not here run with stubs; what cannot run is parsed. tests/docs/commands.yaml says what is done with which
@@ -18,7 +18,7 @@ source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
 case "${1:-}" in
   -h | --help) print_help "$0"; exit 0 ;;
 esac
-[ $# -le 1 ] || fail "expected one TEXT at most, got $# arguments (see --help)"
+[[ "${1:-}" != -* ]] || fail "unknown option '$1' (see --help)"
 [ -x "$VENV/bin/python" ] || fail "no $VENV/bin/python; scripts/run_tests.sh makes it"
 require_packages "$VENV/bin/python" mindspore pytest yaml torch
 cd "$ROOT"

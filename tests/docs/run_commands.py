@@ -30,14 +30,14 @@ def all_commands() -> list[Line]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the commands that hold a text, or all; return 1 if one fails."""
+    """Run the commands that hold one of the texts, or all; return 1 if one fails."""
     parser = argparse.ArgumentParser(prog="check_docs.sh", description="Run the commands of the documents.")
-    parser.add_argument("text", nargs="?", default="", help="run only commands that hold this")
+    parser.add_argument("text", nargs="*", help="run only commands that hold one of these")
     arguments = parser.parse_args(argv)
     table = Table.read()
-    chosen = [line for line in all_commands() if arguments.text in str(line)]
+    chosen = [line for line in all_commands() if any(text in str(line) for text in arguments.text or [""])]
     if not chosen:
-        print(f"check_docs.sh: no command of the documents holds '{arguments.text}'", file=sys.stderr)
+        print(f"check_docs.sh: no command of the documents holds {' or '.join(arguments.text)}", file=sys.stderr)
         return 2
     rules = [table.rule(line) for line in chosen]  # before anything runs: a command without a rule
     with tempfile.TemporaryDirectory(prefix="check_docs_", ignore_cleanup_errors=True) as folder:
