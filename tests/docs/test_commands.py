@@ -18,6 +18,7 @@ TABLE = Table.read()
 def test_each_command_has_a_rule_and_each_rule_a_command() -> None:
     used = {TABLE.rule(command).start for command in all_commands()}
     assert {rule.start for rule in TABLE.rules} - used == set()
+    assert {name for rule in TABLE.rules for name in rule.run or ()} == set(TABLE.shorter)
     assert len(used) > 50
 
 
@@ -30,7 +31,7 @@ def test_their_programs_take_the_commands() -> None:
                 compile(text.split("\n", 1)[1].removesuffix("EOF"), str(command), "exec")
             elif not rule.stub:
                 check_command(TABLE.shortened(text, rule))
-        except (ValueError, SyntaxError, ImportError) as error:
+        except (ValueError, SyntaxError, ImportError, OSError) as error:
             problems.append(f"{command}\n    {error}")
     assert not problems, "\n".join(problems)
 
