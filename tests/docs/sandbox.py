@@ -19,7 +19,7 @@ PREPARATIONS = (
     "python convert_from_torch.py --torch_path hr18.pth --mindspore_path hr18.ckpt",
     "python convert_from_torch.py --torch_path resnet50-torchvision.pth --mindspore_path r50.ckpt",
     "python export.py --checkpoint_file OUT/best.ckpt --file_name OUT/model --device_target CPU",
-    "python -m src.data.pack --config hrnetv2_w48 --data_path CITYSCAPES --output_path PACKED",
+    "python -m src.data.pack --config camvid_w18_small --data_path CAMVID --output_path PACKED",
     "bash scripts/run_cpp_infer.sh OUT/model.mindir CITYSCAPES CPU",
     "DEVICE_IPS=10.1.1.1,10.1.1.2 bash scripts/make_rank_table.sh 0-1 10.0.0.1",
     "DEVICE_IPS=10.1.1.1,10.1.1.2 bash scripts/make_rank_table.sh 0-1 10.0.0.1 host0.json",
