@@ -4,6 +4,9 @@
 # Usage: bash scripts/check_docs.sh [TEXT ...]
 #   TEXT  only commands that hold one of these, as in eval.py or docs/TRAIN.md:
 #
+# All of them took 25 minutes on two busy cores (13 of processor time), of which the data and weights 2 to 3; not part of run_tests.sh, which only
+# parses the commands. Run it before a release, and for the commands that you touch.
+#
 # A copy of the project with tiny data, weights and results is made in a temporary folder; every command begins with the same files there.
 # Commands for devices that are not here run with stubs; what cannot run is parsed. tests/docs/commands.yaml says what is done with which
 # command, and why; one that it does not know is an error.
