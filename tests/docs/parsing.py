@@ -4,6 +4,7 @@ import argparse
 import runpy
 import shlex
 import sys
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -83,7 +84,8 @@ def _start(words: list[str]) -> None:
         arguments = words[2:] if module else words[1:]
         with mock.patch.object(sys, "argv", [words[0], *arguments]):
             if module:
-                sys.modules.pop(f"{words[1]}.__main__", None)
-                runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # of a module that is imported already
+                    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
             else:
                 runpy.run_path(str(Path(PROJECT, words[0])), run_name="__main__")
