@@ -5,7 +5,9 @@ import runpy
 import shlex
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from src.config.schema import flatten
@@ -71,8 +73,8 @@ def check_flags(words: list[str]) -> None:
 
 
 def _start(words: list[str]) -> None:
-    def accept(parse):  # noqa: ANN001, ANN202
-        def parsed(self, args=None, namespace=None):  # noqa: ANN001, ANN202
+    def accept(parse: Callable[..., Any]) -> Callable[..., Any]:
+        def parsed(self: Any, args: Any = None, namespace: Any = None) -> Any:
             raise Accepted(parse(self, args, namespace))
 
         return parsed
