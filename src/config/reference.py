@@ -83,7 +83,9 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def reference() -> str:
     """Return the text of docs/CONFIGURATION.md."""
-    parts = [_HEAD, "## Top level\n", _table([_row(name, key) for name, key in SCHEMA.items() if isinstance(key, Key)]), ""]
+    navigation = REFERENCE.with_name("README.md").read_text(encoding="utf-8").splitlines()[0]  # each page begins with it
+    top = _table([_row(name, key) for name, key in SCHEMA.items() if isinstance(key, Key)])
+    parts = [f"{navigation}\n", _HEAD, "## Top level\n", top, ""]
     for section, entries in SCHEMA.items():
         if isinstance(entries, dict):
             parts += [f"## `{section}`\n", _table([_row(name, key) for name, key in flatten(entries, f"{section}.").items()]), ""]

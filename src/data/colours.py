@@ -4,7 +4,7 @@
     python -m src.data.colours masks labels --palette classes.yaml
 
 IN is a mask or a folder of them (PNG, BMP, TIFF; RGB or palette pictures). Every colour must be one of the palette; all label files are
-written, or none. docs/DATASETS.md has the formats.
+written, or none. docs/LABELS.md has the formats.
 """
 
 import sys

@@ -4,7 +4,7 @@
     python -m src.data.polygons gtFine/val labels --labels trainIds         # *_labelTrainIds.png
     python -m src.data.polygons annotations masks --classes classes.yaml    # LabelMe or Cityscapes JSON, your own classes
 
-IN is a JSON file or a folder of them. All label files are written, or none. docs/DATASETS.md has the formats.
+IN is a JSON file or a folder of them. All label files are written, or none. docs/LABELS.md has the formats.
 """
 
 import math

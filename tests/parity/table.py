@@ -3,7 +3,7 @@
 bash scripts/run_tests.sh tests/parity --junitxml=parity.xml && python -m tests.parity.table parity.xml
 """
 
-import sys
+import argparse
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -21,4 +21,6 @@ def rows(report: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("| reference | case | measured |", "| --- | --- | --- |", *rows(Path(sys.argv[1])), sep="\n")
+    parser = argparse.ArgumentParser(description="Print what the parity tests measured as a table.")
+    parser.add_argument("report", type=Path, help="what pytest --junitxml wrote")
+    print("| reference | case | measured |", "| --- | --- | --- |", *rows(parser.parse_args().report), sep="\n")
