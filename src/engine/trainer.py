@@ -5,6 +5,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,8 @@ class Trainer:
             steps = host_steps(self.train_step, loader)
         weights = self.dataset.info.class_weights
         with CompileCache(config, self.runtime).compiling("train", self.train_step, constants=weights):
-            first_outcome = next(steps)
-        yield first_outcome
-        yield from steps
+            first_outcomes = list(islice(steps, 1))
+        yield from chain(first_outcomes, steps)
 
     def _after_steps(self, outcome: Outcome, reporter: Reporter | None) -> None:
         skipped_before, self._skipped = self._skipped, int(self.train_step.skipped_updates.asnumpy())
