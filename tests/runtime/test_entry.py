@@ -13,7 +13,6 @@ from src.config import UserError
 from src.runtime import environment
 from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments, with_bare_flag
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
