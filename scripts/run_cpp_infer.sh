@@ -49,7 +49,7 @@ device_id="${4:-0}"
 [ -d "$data_path" ] || fail "DATA_PATH $2: no such folder"
 output="$(realpath -m -- "${OUTPUT_PATH:-$PWD}")"
 python="$(find_python)"
-require_packages "$python" mindspore omegaconf cv2
+require_packages "$python" mindspore omegaconf cv2 imagecodecs
 kind="$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["model"]["kind"])' "${mindir%.*}.json" 2>/dev/null)" \
   || fail "${mindir%.*}.json: no manifest of export.py; export the model anew"
 lacking="$(missing_for_cpp)"

@@ -91,7 +91,7 @@ read_seeds "${@:4}"
 weights="${WEIGHTS:-last}"
 [[ "$weights" =~ ^(last|best)$ ]] || fail "WEIGHTS '$weights': expected last or best"
 python="$(find_python)"
-require_packages "$python" mindspore omegaconf cv2
+require_packages "$python" mindspore omegaconf cv2 imagecodecs
 # shellcheck source=scripts/lib/gpu_env.sh
 [ "$(device_of_options | tail -n 1)" != GPU ] || source "$ROOT/scripts/lib/gpu_env.sh" || exit 2
 open_output

@@ -74,7 +74,7 @@ check_all() {
   check_switch DETACH
   check_switch RESUME
   python="$(find_python)"
-  require_packages "$python" mindspore omegaconf cv2
+  require_packages "$python" mindspore omegaconf cv2 imagecodecs
 }
 
 # Check that there are so many GPUs, as far as this can be told, and find the CUDA libraries. $1: how many. $2: who says so, for messages.

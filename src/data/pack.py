@@ -22,14 +22,14 @@ from src.config import UserError, load_config
 from src.data.basedataset import BaseDataset
 from src.data.loader import build_dataset
 from src.data.packed_manifest import Manifest, PackedSplit
-from src.data.packing import pack_samples, staged_folder
+from src.data.packing import pack_samples
 from src.data.read_ahead import num_readers
+from src.data.staging import CLASSES_FILE, staged_folder
 from src.data.statistics import counted
 from src.runtime.entry import WorkError, build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
 SPLITS = ("train", "val")
-CLASSES_FILE = "classes.yaml"
 
 
 def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path) -> Manifest:
@@ -58,15 +58,21 @@ def _list_of(config: Any, split: str) -> tuple[str, int]:
     return config.eval.eval_list, config.eval.num_samples
 
 
+def _classes_file(config: Any) -> Path | None:
+    """Return the data set's own file of classes, where there is one."""
+    name = config.dataset.classes_file
+    return Path(name) if name and Path(name).is_file() else None
+
+
 def _write_classes(config: Any, folder: Path) -> None:
     """Keep the file of classes by its name, where there is one: data sets that need it look for it in the data folder."""
-    section = config.dataset
-    if section.classes is None:
+    if config.dataset.classes is None:
         return
-    if section.classes_file and Path(section.classes_file).is_file():
-        shutil.copyfile(section.classes_file, folder / Path(section.classes_file).name)
+    file = _classes_file(config)
+    if file:
+        shutil.copyfile(file, folder / file.name)
         return
-    text = yaml.safe_dump(OmegaConf.to_container(section.classes), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(OmegaConf.to_container(config.dataset.classes), sort_keys=False, allow_unicode=True)
     (folder / CLASSES_FILE).write_text(text, encoding="utf-8")
 
 
@@ -104,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_environment("CPU")
     start = time.perf_counter()
     try:
-        with staged_folder(folder, arguments.force) as staging:
+        with staged_folder(folder, arguments.force, datasets, (_classes_file(config) or Path(CLASSES_FILE)).name) as staging:
             manifest = write_packed(config, datasets, staging)
     except RuntimeError as error:
         raise WorkError(str(error)) from None

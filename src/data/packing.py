@@ -1,7 +1,6 @@
-"""Write a data set into a packed folder, all of it or nothing."""
+"""Write a data set's pictures and labels into MindRecord files."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from src.checkpoint.lock import try_lock
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.data.class_pixels import count_values
 from src.data.packed import IMAGE, LABEL
-from src.data.packed_manifest import MANIFEST, PackedFile, PackedSample
+from src.data.packed_manifest import PackedFile, PackedSample
 from src.data.read_ahead import read_ahead
 from src.data.record_file import INDEX_SUFFIX
 from src.data.strips import encode_strips
@@ -28,72 +26,6 @@ SCHEMA = {
     **{"name": {"type": "string"}, "height": {"type": "int32"}, "width": {"type": "int32"}},
     **{field: {"type": "bytes"} for field in (IMAGE, LABEL)},
 }
-
-
-@contextmanager
-def staged_folder(folder: Path, force: bool) -> Iterator[Path]:
-    """Yield a hidden folder beside `folder`; give it that name when the block ends well, remove it when not.
-
-    A hidden folder that a killed process left is removed first.
-
-    Args:
-        folder: must not exist, or be empty.
-        force: it may hold packed data, which are replaced at the end.
-
-    Raises:
-        UserError: if it holds something, or another process writes it.
-    """
-    folder = folder.resolve()
-    _check_output(folder, force)
-    staging = folder.with_name(f".{folder.name}.packing")
-    staging.mkdir(parents=True, exist_ok=True)
-    lock = staging.with_name(staging.name + ".lock")
-    with open(lock, "w", encoding="utf-8") as stream:
-        with suppress(OSError):  # a file system without locks
-            if not try_lock(stream):
-                raise UserError(f"{folder}: another process packs into it")
-        try:
-            _tidy(staging, folder)
-            yield staging
-            os.sync()  # a machine that loses power leaves no empty files behind the new name
-            _check_output(folder, force)
-            _replace(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            lock.unlink(missing_ok=True)
-
-
-def _check_output(folder: Path, force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; expected a folder to write into")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / MANIFEST).is_file():
-        raise UserError(f"{folder}: holds other things; name a new or empty folder by --output_path")
-    if not force:
-        raise UserError(f"{folder}: holds packed data; --force replaces them, or name another folder by --output_path")
-
-
-def _tidy(staging: Path, folder: Path) -> None:
-    """Remove what a killed process left; give packed data that it was about to replace their name back."""
-    for path in staging.iterdir():
-        path.unlink()
-    old = _old(staging)
-    if old.exists() and not folder.exists():
-        os.replace(old, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _replace(staging: Path, folder: Path) -> None:
-    """Give a folder its name; what had that name is removed behind it."""
-    if folder.exists():
-        os.replace(folder, _old(staging))
-    os.replace(staging, folder)
-    shutil.rmtree(_old(staging), ignore_errors=True)
-
-
-def _old(staging: Path) -> Path:
-    return staging.with_name(staging.name + ".old")
 
 
 def pack_samples(

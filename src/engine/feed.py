@@ -17,7 +17,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         losses: of each batch that was trained on.
-        data_seconds: time spent waiting for data; None where the device's queue hides it: its steps wait on the device, unseen by the host.
+        data_seconds: time spent waiting for data; None with the device's queue: its steps wait on the device, unseen by the host.
     """
 
     losses: tuple[float, ...]

@@ -71,8 +71,3 @@ class StepClock:
     def data_per_step(self) -> float | None:
         """Mean seconds per batch spent waiting for data; only where there were batches."""
         return None if self.data_seconds is None else self.data_seconds / self.steps
-
-    @property
-    def data_share(self) -> float:
-        """Part of the time spent waiting for data, 0..1; 0 where that is not known."""
-        return self.data_seconds / self.seconds if self.data_seconds else 0.0

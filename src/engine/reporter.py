@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from src.data.read_ahead import num_readers
 from src.engine.feed import Outcome
 from src.engine.history import History
 from src.engine.progress import ProgressBar, StepClock
@@ -15,7 +16,7 @@ logger = logging.getLogger("ocrnet")
 
 _BAR_LINE = {"bar": True}  # left out on a terminal, where the progress bar shows the same
 _MOST_WAITING = 0.1  # of the time, for data, without a hint
-_FEWEST_STEPS = 10  # of an epoch, to judge that
+_FEWEST_STEPS = 10  # to judge that, of one epoch or of several short ones
 
 
 def log_recipe(config: Any, world: int, first_rate: float) -> None:
@@ -46,10 +47,12 @@ def data_hint(config: Any) -> str:
     Args:
         config: the complete configuration.
     """
-    more = f"give more --workers than {config.workers}, up to the number of CPU cores"
-    if config.get("data_format") == "files":
-        more += ", or pack the data once (python -m src.data.pack) and train with --data_format mindrecord"
-    return more
+    ways = []
+    if num_readers(config.workers + 1) > num_readers(config.workers):
+        ways.append(f"give more --workers than {config.workers}, up to the number of CPU cores")
+    if config.data_format == "files":
+        ways.append("pack the data once (python -m src.data.pack) and train with --data_format mindrecord")
+    return ", or ".join(ways) or "every CPU core reads packed data already: it takes more or faster cores, or a faster disk"
 
 
 class Reporter:
@@ -85,6 +88,7 @@ class Reporter:
         self._clock = StepClock()
         self._is_compiling = True
         self._data_hint = data_hint
+        self._unjudged = (0, 0.0, 0.0)  # steps, their seconds, and of these waiting for data, since that was last judged
 
     def steps(self, step: int, outcome: Outcome, lr: float, skipped: int) -> None:
         """Report some steps.
@@ -141,15 +145,26 @@ class Reporter:
         left = datetime.timedelta(seconds=round((self._end_epoch - epoch) * self._epoch_steps * clock.step_seconds))
         data = clock.data_per_step
         waiting = (
-            "waiting for data is hidden by the device's queue" if data is None else f"{data * 1e3:.1f} ms of a step spent waiting for data"
+            "waiting for data is not measured with the device's queue (--sink_mode off measures it)"
+            if data is None
+            else f"{data * 1e3:.1f} ms of a step spent waiting for data"
         )
         logger.info("epoch %d/%d: %s, %s left", epoch, self._end_epoch, waiting, left, extra=_BAR_LINE)
 
     def _hint_at_data(self) -> None:
-        """Say once in a run what to do, after an epoch in which the device waited for data for long."""
-        share = self._clock.data_share
-        if self._data_hint and share > _MOST_WAITING and self._clock.steps >= _FEWEST_STEPS:
-            logger.warning("hint: the device waited for data for %.0f %% of this epoch; %s", 100 * share, self._data_hint)
+        """Say once in a run what to do, after an epoch that ends some steps in which the device waited for data for long."""
+        if self._clock.data_seconds is None:
+            return
+        steps, seconds, waited = self._unjudged
+        steps, seconds, waited = steps + self._clock.steps, seconds + self._clock.seconds, waited + self._clock.data_seconds
+        self._unjudged = (steps, seconds, waited)
+        if steps < _FEWEST_STEPS:
+            return
+        self._unjudged = (0, 0.0, 0.0)
+        if self._data_hint and waited > _MOST_WAITING * seconds:
+            logger.warning(
+                "hint: the device waited for data for %.0f %% of the last %d steps; %s", 100 * waited / seconds, steps, self._data_hint
+            )
             self._data_hint = ""
 
     def untimed(self) -> AbstractContextManager[None]:

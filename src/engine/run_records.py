@@ -12,6 +12,8 @@ from src.engine.history import METRICS_FILE, read_metrics
 
 Record = dict[str, Any]
 
+_DRAWN = ("loss", "lr", "miou", "step_ms", "images_per_second")
+_LOG_SUFFIXES = (".log", ".txt", ".jsonl")
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _STEP = re.compile(rf"epoch: (\d+),? step: (\d+), loss is \[?{_NUMBER}")
 _EPOCH_TIME = re.compile(rf"epoch time: {_NUMBER} ms, per step time: {_NUMBER} ms")
@@ -33,16 +35,27 @@ def read_run(path: Path) -> list[Record]:
     source = _source(path)
     try:
         records = read_metrics(source) if source.suffix == ".jsonl" else parse_log(source.read_text(encoding="utf-8", errors="replace"))
-        records = sorted(
-            ({**record, "step": int(record["step"])} for record in records if record["kind"]), key=lambda record: record["step"]
-        )
+        records = sorted(map(_checked, records), key=lambda record: record["step"])
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         raise UserError(f"{source}: its lines are no records of training (expected a run's {METRICS_FILE})") from None
     if not records:
         raise UserError(f"{source}: no step and no evaluation in it; expected lines such as 'epoch: 2 step: 124, loss is 0.32'")
     return records
+
+
+def _checked(record: Record) -> Record:
+    """Return a record with numbers where numbers are drawn; those that are not finite are left out.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: if it is no record.
+    """
+    numbers = {name: record[name] for name in _DRAWN if record.get(name) is not None}
+    if any(not isinstance(value, int | float) for value in (*numbers.values(), record["step"], record.get("epoch") or 0)):
+        raise TypeError
+    finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    return {**record, **finite, "kind": str(record["kind"]), "step": int(record["step"]), "epoch": int(record.get("epoch") or 0)}
 
 
 def _source(path: Path) -> Path:
@@ -101,21 +114,19 @@ def _finite(text: str) -> float | None:
 def run_names(paths: Sequence[Path]) -> list[str]:
     """Return a name for each run: of its folder or log, with as many folders before it as tell runs apart.
 
+    The suffix of a log is left out where the runs have different names without it.
+
     Raises:
         UserError: if a run is given twice.
     """
-    parts = [_named_path(path).parts for path in paths]
+    sources = [_source(path).resolve() for path in paths]
+    named = [source.parent if source.name in (METRICS_FILE, LOG_FILE) else source for source in sources]
     for place, path in enumerate(paths):
-        if parts[place] in parts[:place]:
+        if named[place] in named[:place]:
             raise UserError(f"{path}: this run is given twice")
+    short = [path.with_suffix("") if path.suffix in _LOG_SUFFIXES and path.is_file() else path for path in named]
+    parts = [path.parts for path in (short if len(set(short)) == len(short) else named)]
     depth = 1
     while len({part[-depth:] for part in parts}) < len(parts):
         depth += 1
     return ["/".join(part[-depth:]) for part in parts]
-
-
-def _named_path(path: Path) -> Path:
-    resolved = path.resolve()
-    if resolved.name in (METRICS_FILE, LOG_FILE):
-        return resolved.parent
-    return resolved if resolved.is_dir() else resolved.with_suffix("")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from src.runtime.stopping import Stopped, StopSignals
 
 EXIT_FAILED = 1
 EXIT_USER = 2
+EXIT_PIPE = 128 + signal.SIGPIPE
 
 
 class WorkError(RuntimeError):
@@ -106,11 +108,16 @@ def split_arguments(arguments: argparse.Namespace) -> tuple[dict[str, Any], list
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Call an entry script's main; turn what a user can mend into one line on stderr and status 2, failed work into status 1.
 
-    SIGTERM and SIGINT end it with one line too, and with status 143 and 130.
+    SIGTERM and SIGINT end it with one line too, and with status 143 and 130. Where nobody reads its output any more, as behind `| head`, it
+    ends without a word, with the status 141 that SIGPIPE gives.
     """
     try:
         with StopSignals():
-            return main(argv)
+            status = main(argv)
+            sys.stdout.flush()  # or else a reader that has gone is noticed as the process ends, in a message of Python
+            return status
+    except BrokenPipeError as error:
+        return EXIT_PIPE if _is_reader_gone() else _complain(error, EXIT_USER)
     except (UserError, OSError) as error:  # OSError: a disk that is full or read-only, a file that vanished
         return _complain(error, EXIT_USER)
     except WorkError as error:
@@ -119,6 +126,20 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         stop = interruption if isinstance(interruption, Stopped) else Stopped(signal.SIGINT)
         print(stop, file=sys.stderr)
         return stop.status
+
+
+def _is_reader_gone() -> bool:
+    """Whether nobody reads standard output; what it still holds is thrown away then."""
+    try:
+        out = sys.stdout.fileno()
+    except (OSError, ValueError):  # no file
+        return False
+    poll = select.poll()
+    poll.register(out, 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out)
+    return True
 
 
 def _complain(error: BaseException, status: int) -> int:

@@ -71,6 +71,29 @@ def test_other_things_are_never_replaced(root, tmp_path):
         pack(flags(root)[:-2])
 
 
+def test_force_loses_nothing_that_is_not_packed_anew(root):
+    packed = root.parent / "packed"
+    assert pack(flags(root)) == 0
+    with pytest.raises(UserError, match="holds a packed val split too, which would be lost"):
+        pack(flags(root, "--force", "--splits", "train"))
+    (packed / "thesis.txt").write_text("years")
+    with pytest.raises(UserError, match="holds thesis.txt too, which was not packed"):
+        pack(flags(root, "--force"))
+    assert (packed / "thesis.txt").read_text() == "years" and (packed / "val-000.mindrecord").is_file()
+
+
+def test_a_mount_point_is_refused_before_anything_is_packed(root, monkeypatch, tmp_path):
+    mounted = tmp_path / "a mount\\point"
+    mounted.mkdir()
+    lists = {"/proc/self/mountinfo": f"1 2 0:1 / {tmp_path}/a\\040mount\\134point rw - ext4 /dev/x rw\n"}
+    read_text = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: lists.get(str(path)) or read_text(path, *a, **k))
+    monkeypatch.setattr(packing, "pack_samples", None)
+    with pytest.raises(UserError, match="is a mount point, which cannot be replaced; name a folder in it"):
+        pack([*flags(root)[:-1], str(mounted)])
+    assert names(root.parent) == ["a mount\\point", "data"]
+
+
 @pytest.mark.parametrize("part", ["train", "trainannot"])
 def test_a_damaged_file_is_named_and_nothing_is_left(root, part):
     path = root / part / "p3.png"

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from src.config.errors import UserError
 from src.engine.curves import curve, epoch_steps, smooth
 from src.engine.plot_curves import main
-from src.engine.run_records import parse_log, run_names
+from src.engine.run_records import parse_log, read_run, run_names
 from src.runtime.entry import run
 
 ZOO = """\
@@ -80,6 +81,28 @@ def test_names_have_as_many_folders_as_tell_runs_apart(tmp_path: Path) -> None:
     log.write_text(ZOO)
     assert run_names([a, log]) == ["run", "zoo.v1"]
     assert run_names([a / "metrics.jsonl", b, log]) == ["a/run", "b/run", f"{tmp_path.name}/zoo.v1"]
+
+
+def test_what_follows_a_point_in_a_name_is_kept_unless_it_says_log(tmp_path: Path) -> None:
+    for name in ("train_lr0.1", "train_lr0.2", "a.log", "a.txt", "b.v1.jsonl"):
+        (tmp_path / name).write_text(ZOO)
+    runs = {name: tmp_path / name for name in ("train_lr0.1", "train_lr0.2", "a.log", "a.txt", "b.v1.jsonl")}
+    assert run_names([runs["train_lr0.1"], runs["train_lr0.2"], runs["b.v1.jsonl"]]) == ["train_lr0.1", "train_lr0.2", "b.v1"]
+    assert run_names([runs["a.log"], runs["a.txt"]]) == ["a.log", "a.txt"]
+
+
+def test_numbers_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"kind": "train", "step": 1, "loss": NaN, "note": "text"}\n{"kind": "train", "step": 2, "loss": 3}\n')
+    assert [array.tolist() for array in curve(read_run(path), "train", "loss")] == [[2], [3]]
+
+
+@pytest.mark.parametrize("value", ['"loss": "high"', '"loss": [1]', '"epoch": "two"', '"miou": {}', '"loss": 1, "step": Infinity'])
+def test_values_that_are_no_numbers_are_one_line(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"kind": "train", "step": 1, "epoch": 1, ' + value + "}\n")
+    with pytest.raises(UserError, match="metrics.jsonl: its lines are no records of training"):
+        read_run(path)
 
 
 def test_runs_of_all_kinds_are_drawn_into_one_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_slow_source_is_seen_and_hinted_at_once(tmp_path: Path, log: pytest.Lo
         assert record["data_ms"] >= 10 and record["step_ms"] >= 30
         assert 0.25 < record["data_ms"] / record["step_ms"] < 0.6
     hints = [line for line in log.messages if line.startswith("hint: the device waited for data for ")]
-    assert len(hints) == 1 and hints[0].endswith("% of this epoch; give more --workers")
+    assert len(hints) == 1 and hints[0].endswith("% of the last 10 steps; give more --workers")
     assert sum("of a step spent waiting for data" in line for line in log.messages) == 3
     told = parse_log("\n".join(log.messages))
     assert [record["lr"] for record in told] == [0.01] * 3
@@ -79,13 +80,33 @@ def test_a_few_steps_tell_nothing(tmp_path: Path, log: pytest.LogCaptureFixture)
     assert not any("hint" in line for line in log.messages)
 
 
-def test_a_device_queue_hides_the_wait_and_is_said_to(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+def test_of_a_device_queue_it_is_said_that_nothing_is_measured(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     outcomes = iter([Outcome((1.0, 2.0), None), Outcome((3.0, 4.0), None)])
     records = train(tmp_path, outcomes, epoch_steps=4, epochs=1)
     assert "data_ms" not in records[0] and records[0]["loss"] == 4
-    assert any("waiting for data is hidden by the device's queue" in line for line in log.messages)
+    assert any("waiting for data is not measured with the device's queue (--sink_mode off measures it)" in line for line in log.messages)
     assert not any("(waiting for data:" in line for line in log.messages)
 
 
-def test_hint_names_what_is_left_to_do() -> None:
-    assert data_hint(tiny_config(None, "workers=3")).startswith("give more --workers than 3")
+def test_short_epochs_are_judged_together(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    outcomes = (Outcome((1.0,), 0.02) for _ in range(24) if time.sleep(0.02) is None)
+    train(tmp_path, outcomes, epoch_steps=4, epochs=6)
+    # The first step compiles and is not measured: 3, then 4 more, then 4 more.
+    hints = [line for line in log.messages if "hint" in line]
+    assert len(hints) == 1 and "of the last 11 steps; give more --workers" in hints[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("workers=3",), "give more --workers than 3, up to the number of CPU cores, or pack the data once"),
+        (("workers=4",), "pack the data once (python -m src.data.pack) and train with --data_format mindrecord"),
+        (("workers=8",), "pack the data once (python -m src.data.pack) and train with --data_format mindrecord"),
+        (("workers=3", "data_format=mindrecord"), "give more --workers than 3, up to the number of CPU cores"),
+        (("workers=4", "data_format=mindrecord"), "every CPU core reads packed data already"),
+    ],
+)
+def test_hint_names_what_is_left_to_do(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], hint: str) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    given = data_hint(tiny_config(None, *words))
+    assert given.startswith(hint) and ("--workers" in given) == ("--workers" in hint) and ("src.data.pack" in given) == ("pack the" in hint)

@@ -1,7 +1,8 @@
 """Compiled graphs are found again by what they were made of, and by nothing less."""
 
+import logging
 import os
-import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from src.runtime import compile_cache
 from src.runtime.compile_cache import CompileCache
 from src.runtime.device import Runtime
 from src.runtime.distributed import Group
+from src.runtime.sources import ChangedSourceError
 from tests.tiny import tiny_config, write_camvid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,28 +31,35 @@ class Compiler:
     def __init__(self) -> None:
         self.folder: Path | None = None
         self.is_on = False
+        self.program = "a" * 64
 
     def set_context(self, enable_compile_cache: bool, compile_cache_path: str = "") -> None:
         self.is_on = enable_compile_cache
         self.folder = Path(compile_cache_path) if compile_cache_path else self.folder
 
     def compile(self, graph: bytes) -> bytes:
-        """Return the graph that runs: an older one where the folder has one, as MindSpore does it."""
+        """Return the graph that runs: an older one where the folder has one and the program's files are the same, as MindSpore does it."""
         if not self.is_on:
             return graph
         assert self.folder is not None
         file = self.folder / "rank_0" / "graph.mindir"
-        if not file.exists():
-            file.parent.mkdir(parents=True)
+        beside = file.with_name("compile_dependency.hash")
+        if not beside.exists() or beside.read_text() != self.program:
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(graph)
+            beside.write_text(self.program)
         return file.read_bytes()
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., bytes]]:
-    compiler = Compiler()
+def compiler() -> Compiler:
+    return Compiler()
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compiler: Compiler) -> Iterator[Callable[..., bytes]]:
     monkeypatch.setattr(compile_cache.ms, "set_context", compiler.set_context)
-    monkeypatch.setattr(compile_cache, "_sources_digest", lambda: "sources")
+    monkeypatch.setattr(compile_cache, "sources_digest", lambda: "sources")
 
     def start(
         graph: bytes, *words: str, runtime: Runtime = CPU, cell: nn.Cell | None = None, name: str = "train", new: bool = True, **more: Any
@@ -105,22 +114,12 @@ def test_whatever_decides_the_graph_decides_the_entry(start: Callable[..., bytes
 def test_other_sources_or_versions_compile_anew(start: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     start(b"first")
     with monkeypatch.context() as patch:
-        patch.setattr(compile_cache, "_sources_digest", lambda: "edited")
+        patch.setattr(compile_cache, "sources_digest", lambda: "edited")
         assert start(b"edited") == b"edited"
     with monkeypatch.context() as patch:
         patch.setattr(ms, "__version__", "2.9.0")
         assert start(b"newer") == b"newer"
     assert start(b"again") == b"first"
-
-
-def test_sources_are_read_to_the_last_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "models").mkdir()
-    file = tmp_path / "models" / "ocr.py"
-    file.write_text("a = 1\n")
-    monkeypatch.setattr(compile_cache, "_SOURCES", tmp_path)
-    before = compile_cache._sources_digest()
-    file.write_text("a = 2\n")
-    assert compile_cache._sources_digest() != before
 
 
 @pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"fir"), lambda file: file.unlink()])
@@ -131,16 +130,13 @@ def test_a_damaged_entry_is_replaced(start: Callable[..., bytes], tmp_path: Path
     assert start(b"third") == b"second"
 
 
-def test_what_fails_or_is_killed_leaves_no_entry(start: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_leaves_no_entry(start: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_cache._Process, "is_done", False)
     cache = CompileCache(tiny_config(None, "compile_cache=always"), CPU, tmp_path / "cache")
     with pytest.raises(RuntimeError, match="no memory"), cache.compiling("train", nn.Dense(2, 3)):
         next((tmp_path / "cache").iterdir()).joinpath("half.mindir").write_bytes(b"ha")
         raise RuntimeError("no memory")
     assert entries(tmp_path) == []
-    # A killed process leaves its own folder, which no key names.
-    shutil.copytree(ROOT / "tests" / "runtime" / "modelarts", tmp_path / "cache" / ".killed")
-    assert start(b"first") == b"first"
 
 
 @pytest.mark.parametrize(
@@ -180,10 +176,91 @@ def test_a_folder_that_cannot_be_made_is_no_reason_to_stop(start: Callable[..., 
 
 def test_the_oldest_entries_are_removed(start: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_cache, "MOST_ENTRIES", 2)
-    for seed in (1, 2, 1, 3):
+    for seed in (1, 2, 1):
         start(b"%d" % seed, f"seed={seed}")
-    assert len(entries(tmp_path)) == 2
+    for number in range(3):  # of living processes: no entries
+        (tmp_path / "cache" / f".{socket.gethostname()}@{os.getpid()}.{number}").mkdir()
+    start(b"3", "seed=3")
+    assert len([name for name in entries(tmp_path) if not name.startswith(".")]) == 2
     assert start(b"new", "seed=1") == b"1" and start(b"new", "seed=2") == b"new"
+
+
+def test_copies_of_killed_processes_are_removed_at_a_start_that_hits(start: Callable[..., bytes], tmp_path: Path) -> None:
+    start(b"first")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    host = socket.gethostname()
+    living, others, old = f".{host}@{os.getpid()}.a", ".elsewhere@1.b", ".elsewhere@1.c"
+    for name in (f".{host}@{dead.pid}.d", living, others, old):
+        (tmp_path / "cache" / name / "rank_0").mkdir(parents=True)
+    os.utime(tmp_path / "cache" / old, (1, 1))
+    assert start(b"second") == b"first"
+    assert [name for name in entries(tmp_path) if name.startswith(".")] == sorted([others, living])
+
+
+def test_a_copy_taken_from_an_old_entry_counts_as_new(start: Callable[..., bytes], tmp_path: Path) -> None:
+    start(b"first")
+    (entry,) = (tmp_path / "cache").iterdir()
+    os.utime(entry, (1, 1))
+    copy = compile_cache._private_copy(entry)
+    assert (copy / "rank_0").is_dir() and compile_cache._is_in_use(copy)
+
+
+def test_an_entry_that_was_not_taken_is_replaced_and_not_called_a_hit(
+    start: Callable[..., bytes], compiler: Compiler, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("ocrnet"), "propagate", True)
+    caplog.set_level(logging.INFO, "ocrnet")
+    start(b"first")
+    compiler.program = "b" * 64
+    assert start(b"first") == b"first"  # the very same graph: its time alone tells
+    assert "taken from" not in caplog.text and "MindSpore did not take the one in" in caplog.text
+    assert start(b"third") == b"first"
+    assert "taken from" in caplog.text
+
+
+@pytest.mark.parametrize("program", ["", "a" * 10])
+def test_half_written_graphs_are_not_kept(start: Callable[..., bytes], tmp_path: Path, compiler: Compiler, program: str) -> None:
+    compiler.program = program
+    start(b"first")
+    assert entries(tmp_path) == []
+
+
+def test_sources_that_change_while_it_compiles_are_not_kept(tmp_path: Path, start: Callable[..., bytes], monkeypatch) -> None:
+    digests = iter(["before", "after"])
+    monkeypatch.setattr(compile_cache, "sources_digest", lambda: next(digests))
+    start(b"first")
+    assert entries(tmp_path) == []
+
+
+def test_sources_that_changed_since_the_start_are_not_kept(tmp_path: Path, start: Callable[..., bytes], monkeypatch) -> None:
+    def digest() -> str:
+        raise ChangedSourceError("ocr.py is not older than this process")
+
+    monkeypatch.setattr(compile_cache, "sources_digest", digest)
+    assert start(b"first") == b"first"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_without_a_home_folder_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, start: Callable[..., bytes]) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("OCRNET_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    for setting in ("never", "auto"):
+        monkeypatch.setattr(compile_cache._Process, "is_done", False)
+        with CompileCache(tiny_config(None, f"compile_cache={setting}"), CPU).compiling("train", nn.Dense(2, 3)):
+            pass
+
+
+def test_what_cannot_be_read_back_does_not_end_a_run(start: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(folder: Path) -> dict:
+        raise PermissionError("rank_0")
+
+    monkeypatch.setattr(compile_cache, "_digests", unreadable)
+    assert start(b"first") == b"first"
 
 
 @pytest.mark.slow

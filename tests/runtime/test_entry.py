@@ -1,7 +1,10 @@
 """Exit codes, booleans as ModelArts passes them, flags that are not given, and the environment."""
 
 import argparse
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,8 @@ import train
 from src.config import UserError
 from src.runtime import environment
 from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments, with_bare_flag
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("text", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("FALSE", False), ("0", False)])
@@ -104,3 +109,23 @@ except SystemExit:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(train.__file__).parent, check=True)
     assert "--resume" in result.stdout and result.stderr.startswith("error: nowhere: no such data folder")
     assert len(result.stdout.splitlines()) < 80
+
+
+@pytest.mark.parametrize("lines", [1, 2000])  # what fits into the buffer, which is written at the end, and what does not
+def test_output_that_nobody_reads_any_more_ends_without_a_word(lines: int) -> None:
+    code = f"import sys; from src.runtime.entry import run; sys.stdin.read(); sys.exit(run(lambda _: print('x' * 100 * {lines}) or 0))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdin and process.stdout and process.stderr
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == b"" and process.wait() == 141
+
+
+def test_another_broken_pipe_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(_: Sequence[str] | None) -> int:
+        raise BrokenPipeError(32, "Broken pipe", "fifo")
+
+    assert run(main) == 2
+    assert "fifo" in capsys.readouterr().err

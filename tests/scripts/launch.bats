@@ -176,6 +176,7 @@ setup() {
   assert_refused "set WORKER_NUM" run_distribute_train.sh none "a data set" out none
   RESUME=yes assert_refused "RESUME 'yes': expected 1 or 0" run_standalone_train_cpu.sh "a data set" out none
   NO_PACKAGES=1 assert_refused "lacks packages" run_standalone_train_cpu.sh "a data set" out none
+  LACKING=imagecodecs assert_refused "lacks packages" run_standalone_train_cpu.sh "a data set" out none
   WORKER_NUM=1 assert_refused "WORKER_NUM 1: fewer than the 2" run_distribute_train_cpu.sh 2 "a data set" out none
   WORKER_NUM=4 NODE_RANK=0 assert_refused "set MASTER_ADDR too" run_distribute_train_cpu.sh 2 "a data set" out none
   NODE_RANK=1 assert_refused "NODE_RANK 1: all 2 processes are on this host" run_distribute_train_cpu.sh 2 "a data set" out none
