@@ -15,6 +15,7 @@ import eval as evaluation
 import predict
 from src.config.errors import UserError
 from src.data.cityscapes import INFO, TRAINED
+from src.deploy.prediction_source import PredictionSource
 from src.inference import explaining, predicting
 from src.inference import segmenter as segmenter_module
 from src.inference.inputs import Input
@@ -281,8 +282,13 @@ def test_a_pixel_that_one_of_several_pictures_does_not_have(
     assert {path.name for path in (out / "index").iterdir()} == {"a.png", "c.png"} and drawn == [[(90, 2)]] * 2
     assert call(weights, folder / "b.png", "--explain_at", "90", "2", "--save", "index", "--output_path", tmp_path / "none") == 2
     assert not (tmp_path / "none").exists()
-    assert call(weights, folder, "--explain", "False", "--explain_at", "90", "2", "--save", "index", "--output_path", out) == 0
-    assert len(drawn) == 2
+
+
+def test_an_explicit_false_wins_over_a_pixel(weights: Path) -> None:
+    source = PredictionSource.open(weights, None, {}, [])
+    for words, expected in {("--explain", "False"): None, ("--explain", "True"): {"point": (9, 2)}, (): {"point": (9, 2)}}.items():
+        arguments = predict._build_parser().parse_args(["a.png", "--explain_at", "9", "2", *words])
+        assert predict._explain_options(arguments, source, []) == expected
 
 
 def test_large_pictures_need_windows(
