@@ -132,6 +132,7 @@ def _heated(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def _show(axes: Any, picture: np.ndarray, title: str) -> None:
     axes.imshow(picture)
+    axes.set_xlim(-0.5, max(picture.shape[1], TILE_INCHES * DPI) - 0.5)  # titles of narrow pictures need room
     axes.set_title(title, fontsize=FONT_SIZE, loc="left")
 
 
