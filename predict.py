@@ -10,8 +10,8 @@
 
 INPUT is a picture, a video, a folder (with the folders below it) or a quoted glob. Writes OUT/KIND/NAME.png for each kind of --save, of the
 picture's size (probabilities: .npy; of a video: NAME.mp4 for people, NAME/000000.png and so on for programs), and OUT/predictions.json:
-which part of each picture each class has. --explain adds OUT/explain/NAME.png of pictures. What cannot be read is reported and left out,
-and the exit status is 1. Pictures are turned as their EXIF orientation says, which eval.py, export and the C++ program do not. The
+which part of each picture each class has. --explain adds OUT/explain/NAME.png of pictures. What cannot be predicted is reported and left
+out, and the exit status is 1. Pictures are turned as their EXIF orientation says, which eval.py, export and the C++ program do not. The
 configuration is the one beside the weight file, unless --config names another; that of a MindIR is in its manifest.
 """
 
@@ -53,13 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = PredictionSource.open(Path(flags["checkpoint_path"]), arguments.config, flags, _protocol_words(arguments) + words)
     results = ResultFolder(Path(source.config.output_path), parse_kinds(arguments.save, source.info), source.info)
     source.check_protocol(PROBABILITIES in results.kinds)
-    if "tile" in arguments:
+    if source.config.eval.slide:
         allow_large_pictures()
     inputs = find_inputs(texts, results.kind_folders)
     refuse_unless_any_can_be_read(inputs)
-    results.refuse_overwriting(inputs)
-    check_output(results.folder, new_run=False)
     explain = _explain_options(arguments, source, inputs)
+    results.refuse_overwriting(inputs, explains=explain is not None)
+    check_output(results.folder, new_run=False)
     prepare_environment(source.config.device_target)
     return predict(source, inputs, results, explain)
 
@@ -74,7 +74,7 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
         explain: arguments of `explanation_writer`; None: nothing is explained.
 
     Raises:
-        WorkError: if some of the inputs could not be read.
+        WorkError: if some of the inputs could not be predicted.
     """
     # Imported late: MindSpore takes seconds and reads the environment while it loads; --help and a wrong flag need none of it.
     from src.inference.explaining import explanation_writer
@@ -90,7 +90,7 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     if source.manifest is None:
         report_facts(config, logger)
     segmenter = source.segmenter(runtime.amp_level)
-    settings: dict[str, Any] = {"batch_size": config.eval.batch_size, "workers": config.workers, "on_failure": logger.warning}
+    settings: dict[str, Any] = {"batch_size": source.batch_size, "workers": config.workers, "on_failure": logger.warning}
     if explain is not None:
         settings["on_picture"] = explanation_writer(segmenter.predictor, results, **explain)
     network = segmenter.predictor.network if isinstance(segmenter.predictor, Predictor) else None  # a MindIR file is a compiled graph
@@ -101,13 +101,13 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     logger.info("%s; %s in %s", report.speed, ", ".join(results.kinds), results.folder)
     if report.failures:
         raise WorkError(
-            f"{len(report.failures)} of {len(inputs)} inputs could not be read to the end; {results.folder / SUMMARY_FILE} names them"
+            f"{len(report.failures)} of {len(inputs)} inputs could not be predicted to the end; {results.folder / SUMMARY_FILE} names them"
         )
     return 0
 
 
 def _explain_options(arguments: argparse.Namespace, source: PredictionSource, inputs: Sequence[Input]) -> dict[str, Any] | None:
-    if not ("explain_at" in arguments or getattr(arguments, "explain", False)):
+    if not getattr(arguments, "explain", "explain_at" in arguments):
         return None
     if source.manifest:
         raise UserError("--explain looks into the network, which a MindIR file hides; give the checkpoint (.ckpt)")
@@ -141,9 +141,7 @@ def _build_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--explain",
         type=parse_boolean,
-        nargs="?",
-        const=True,
-        metavar="True|False",
+        metavar="[True|False]",
         help="draw OCR's regions, and where context comes from",
     )
     group.add_argument("--explain_at", type=int, nargs=2, metavar=("X", "Y"), help="likewise, of the pixel in this column and row")

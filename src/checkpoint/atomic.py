@@ -1,6 +1,7 @@
 """Files that are complete or absent, and what is said where a disk has no room for them."""
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 
 _TEMPORARY = re.compile(r"\.(\d+)\.")
+_LONGEST_NAME = 100  # bytes that a temporary name repeats: file systems take 255 or fewer, and the process's number comes on top
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What file systems answer that cannot flush a folder, such as object storage that is mounted.
 _NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
@@ -40,7 +42,7 @@ def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
     Raises:
         NoRoomError: if the disk is full, or too full for `size`.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{os.getpid()}.{_shortened(path)}")
     if size > shutil.disk_usage(path.parent).free:
         raise _no_room(path, size)
     with room_errors(path, size):
@@ -52,6 +54,12 @@ def atomic_path(path: Path, size: int = 0) -> Iterator[Path]:
             _flush_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _shortened(path: Path) -> str:
+    """Return a file's name, in place of a long one a digest with its suffix."""
+    name = os.fsencode(path.name)
+    return path.name if len(name) <= _LONGEST_NAME else hashlib.sha256(name).hexdigest()[:32] + path.suffix
 
 
 def _flush_folder(folder: Path) -> None:

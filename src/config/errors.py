@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""The exceptions for what a user can mend."""
 
 
 class UserError(ValueError):
@@ -6,3 +6,7 @@ class UserError(ValueError):
 
     Entry scripts print it on stderr and exit with status 2; anything else is a defect and keeps its traceback.
     """
+
+
+class InputError(UserError):
+    """Something is wrong with one of several inputs; the message is as above, and work on the others can go on."""

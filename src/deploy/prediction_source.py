@@ -71,6 +71,11 @@ class PredictionSource:
         if self.manifest:
             check_protocol(self.path, self.manifest, self.config, wants_probabilities)
 
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are predicted at once; a MindIR file always computes a batch of its own size."""
+        return self.manifest.input.shape[0] if self.manifest else self.config.eval.batch_size
+
     def segmenter(self, amp_level: str) -> "Segmenter":
         """Return what predicts, loaded; a MindIR file has its precision.
 

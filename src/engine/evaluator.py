@@ -51,7 +51,7 @@ class EvalResult:
         matrix: (K, K) int64, rows are labels, columns predictions.
         class_names: K names.
         images: number of pictures.
-        seconds: from the first picture read to the last one counted, on this rank.
+        seconds: from the first picture read to the last one counted, on this rank, without what the observer took.
         protocol: scales, flip and the like, JSON types.
     """
 
@@ -127,7 +127,9 @@ def evaluate(
         for sample, prediction in zip(batch, predictions, strict=True):
             _count(confusion, sample, prediction)
             if observer:
+                begun = time.perf_counter()
                 observer.observe(sample, prediction)
+                start += time.perf_counter() - begun  # the observer's time is not the evaluation's
             if pictures_dir and done < overlays:
                 _write_panel(pictures_dir, sample, prediction, info)
             done += 1

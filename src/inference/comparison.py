@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from src.data.basedataset import DatasetInfo
-from src.inference.palette import BACKGROUND, GAP, INK, overlay, panel_font, resized_picture, tile_size, titled_row
+from src.inference.palette import BACKGROUND, GAP, INK, overlay, panel_font, panel_width, resized_picture, tile_size, titled_row
 
 MAX_PLACES = 24  # of a video's legend
 
@@ -42,7 +42,7 @@ def comparison(image: np.ndarray, labels: np.ndarray, info: DatasetInfo, is_fram
     size = tile_size(image)
     # Labels are resized by nearest neighbour and coloured after that, so that no colour between two classes appears.
     picture, small_labels = resized_picture(image, size), cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    width, font = 2 * size[0] + 3 * GAP, panel_font(size[0])
+    width, font = panel_width(size), panel_font(size[0])
     tiles = titled_row({"picture": picture, "prediction over picture": overlay(picture, small_labels, info.palette)}, width, font)
     entries = _entries(labels, info)
     widest = entries

@@ -38,7 +38,7 @@ class Explanation:
         Raises:
             UserError: if the picture has no such pixel.
         """
-        self._check(point)
+        self.check(point)
         return self.relation[(slice(None), *_cell(point, self.size_hw, self.relation.shape[1:]))]
 
     def context(self, point: PointXY) -> np.ndarray:
@@ -49,7 +49,12 @@ class Explanation:
         """
         return np.tensordot(self.weights(point), self.regions, 1)
 
-    def _check(self, point: PointXY) -> None:
+    def check(self, point: PointXY) -> None:
+        """Refuse a pixel that the picture does not have.
+
+        Raises:
+            UserError: if it has no such pixel.
+        """
         height, width = self.size_hw
         if not (0 <= point[0] < width and 0 <= point[1] < height):
             raise UserError(f"--explain_at {point[0]} {point[1]}: the picture has columns 0..{width - 1} and rows 0..{height - 1}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from src.config.errors import InputError, UserError
 from src.inference.explain import Explainer, PointXY, choose_points
 from src.inference.explanation_picture import draw_explanation
 from src.inference.outputs import EXPLAIN, Prediction, ResultFolder
@@ -12,7 +13,7 @@ from src.inference.segmenter import PicturePredictor
 def explanation_writer(
     predictor: PicturePredictor, results: ResultFolder, point: PointXY | None = None
 ) -> Callable[[str, Prediction], None]:
-    """Return a function that writes FOLDER/explain/NAME.png of a picture's name and prediction.
+    """Return a function that writes FOLDER/explain/NAME.png of a picture's name and prediction, or raises InputError where it cannot.
 
     Args:
         predictor: its network has an OCR head.
@@ -27,6 +28,12 @@ def explanation_writer(
 
     def write(name: str, item: Prediction) -> None:
         points = [point] if point else choose_points(item.labels)
-        draw_explanation(results.new_path(EXPLAIN, name), item.image, item.labels, explainer(item.image), points, results.info)
+        try:
+            explanation = explainer(item.image)
+            for chosen in points:
+                explanation.check(chosen)
+        except UserError as error:
+            raise InputError(str(error)) from error
+        draw_explanation(results.new_path(EXPLAIN, name), item.image, item.labels, explanation, points, results.info)
 
     return write

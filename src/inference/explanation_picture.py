@@ -14,10 +14,11 @@ from matplotlib.patheffects import withStroke
 from src.checkpoint.atomic import atomic_path
 from src.data.basedataset import DatasetInfo
 from src.inference.explain import Explanation, PointXY
-from src.inference.palette import overlay
+from src.inference.palette import fitted_size, overlay, resized_picture
 
 COLUMNS = 4
-TILE_INCHES = 3.9  # width of a picture
+TILE_INCHES = 3.9  # width of a picture, of a tall one less
+MAX_TILE_HEIGHT = 780  # of a picture, pixels
 DPI = 100
 MAX_REGIONS = 12  # classes shown, the largest first
 MAX_BARS = 6  # regions named beside a pixel's context
@@ -47,13 +48,13 @@ def draw_explanation(
     classes = _occurring_classes(labels, len(info.class_names))[:MAX_REGIONS]
     small, small_labels = _tiles(picture, labels)
     rows = _num_rows(2) + _num_rows(len(classes)) + _num_rows(2 * len(points))
-    tile_height = TILE_INCHES * small.shape[0] / small.shape[1] + 0.34
+    tile_height = small.shape[0] / DPI + 0.34
     figure = Figure(figsize=(COLUMNS * TILE_INCHES, rows * tile_height + 0.3), layout="compressed")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    _draw_picture(grid[0], small, small_labels, points, picture.shape[1], info)
+    _draw_picture(grid[0], small, small_labels, points, labels.shape, info)
     _draw_regions(grid[1:].flat, small, labels, explanation, classes, info)
     first = 1 + _num_rows(len(classes))
     _draw_contexts(grid[first:].flat, small, labels, explanation, points, info)
@@ -73,17 +74,17 @@ def _occurring_classes(labels: np.ndarray, num_classes: int) -> list[int]:
 
 def _tiles(picture: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return picture and labels at the size at which they are shown."""
-    width = round(TILE_INCHES * DPI)
-    size = width, max(1, round(picture.shape[0] * width / picture.shape[1]))
-    interpolation = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
-    return cv2.resize(picture, size, interpolation=interpolation), cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    size = fitted_size(picture, (round(TILE_INCHES * DPI), MAX_TILE_HEIGHT))
+    return resized_picture(picture, size), cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
 
 
-def _draw_picture(row: Any, small: np.ndarray, labels: np.ndarray, points: Sequence[PointXY], width: int, info: DatasetInfo) -> None:
+def _draw_picture(
+    row: Any, small: np.ndarray, labels: np.ndarray, points: Sequence[PointXY], size_hw: tuple[int, ...], info: DatasetInfo
+) -> None:
     _show(row[0], small, "picture")
     _show(row[1], overlay(small, labels, info.palette), "prediction")
     for number, point in enumerate(points, 1):
-        _mark(row[0], point, small.shape[1] / width, str(number))
+        _mark(row[0], _shown_at(point, size_hw, small), str(number))
     occurring = _occurring_classes(labels, len(info.class_names))
     handles = [row[2].scatter([], [], marker="s", s=90, color=info.palette[k] / 255.0, edgecolors="0.2") for k in occurring]
     names = [info.class_names[k] for k in occurring]
@@ -103,11 +104,10 @@ def _draw_regions(
 def _draw_contexts(
     tiles: Any, small: np.ndarray, labels: np.ndarray, explanation: Explanation, points: Sequence[PointXY], info: DatasetInfo
 ) -> None:
-    scale = small.shape[1] / labels.shape[1]
     for number, point in enumerate(points, 1):
         axes, bars, heat = next(tiles), next(tiles), _heated(small, explanation.context(point))
         _show(axes, heat, f"context of pixel {number}, {info.class_names[labels[point[1], point[0]]]}")
-        _mark(axes, point, scale, str(number))
+        _mark(axes, _shown_at(point, labels.shape, small), str(number))
         _draw_bars(bars, explanation.weights(point), info)
 
 
@@ -132,11 +132,16 @@ def _heated(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def _show(axes: Any, picture: np.ndarray, title: str) -> None:
     axes.imshow(picture)
+    axes.set_xlim(-0.5, max(picture.shape[1], TILE_INCHES * DPI) - 0.5)  # titles of narrow pictures need room
     axes.set_title(title, fontsize=FONT_SIZE, loc="left")
 
 
-def _mark(axes: Any, point: PointXY, scale: float, name: str) -> None:
-    x, y = (point[0] + 0.5) * scale - 0.5, (point[1] + 0.5) * scale - 0.5
+def _shown_at(point: PointXY, size_hw: tuple[int, ...], small: np.ndarray) -> tuple[float, float]:
+    """Return where a pixel of a picture lies in a smaller one, column and row."""
+    return (point[0] + 0.5) * small.shape[1] / size_hw[1] - 0.5, (point[1] + 0.5) * small.shape[0] / size_hw[0] - 0.5
+
+
+def _mark(axes: Any, place: tuple[float, float], name: str) -> None:
     outline = [withStroke(linewidth=3, foreground="black")]
-    axes.plot(x, y, marker="+", markersize=13, markeredgewidth=2, color="white", path_effects=outline)
-    axes.annotate(name, (x, y), (6, 5), textcoords="offset points", color="white", fontsize=12, weight="bold", path_effects=outline)
+    axes.plot(*place, marker="+", markersize=13, markeredgewidth=2, color="white", path_effects=outline)
+    axes.annotate(name, place, (6, 5), textcoords="offset points", color="white", fontsize=12, weight="bold", path_effects=outline)

@@ -4,14 +4,16 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from src.config.errors import UserError
 from src.data.label_files import find_inputs as files_with_suffix
-from src.data.pictures import PICTURE_SUFFIXES, picture_size_hw
+from src.data.pictures import PICTURE_SUFFIXES, picture_size_hw, read_image
 from src.inference.video import VIDEO_SUFFIXES, is_video, video_header
 
 INPUT_SUFFIXES = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
@@ -64,7 +66,8 @@ def refuse_unless_any_can_be_read(inputs: Sequence[Input]) -> None:
     reasons = []
     for item in inputs:
         try:
-            video_header(item.path) if item.is_video else picture_size_hw(item.path)
+            with _advising_tiles(item.path):
+                video_header(item.path) if item.is_video else picture_size_hw(item.path)
             return
         except UserError as error:
             reasons.append(str(error))
@@ -75,6 +78,28 @@ def refuse_unless_any_can_be_read(inputs: Sequence[Input]) -> None:
 def allow_large_pictures() -> None:
     """Read pictures of any size: Pillow warns of those above 89 million pixels and refuses those above 179 million."""
     Image.MAX_IMAGE_PIXELS = None
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Return a picture, (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        UserError: if it cannot be read, or is too large to be predicted whole.
+    """
+    with _advising_tiles(path):
+        return read_image(path, upright=True)
+
+
+@contextmanager
+def _advising_tiles(path: Path) -> Iterator[None]:
+    """Say what to do about a picture that Pillow finds too large."""
+    try:
+        yield
+    except UserError as error:
+        if not isinstance(error.__context__, Image.DecompressionBombError):
+            raise
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise UserError(f"{path}: a picture of more than {limit} million pixels; give --tile H W, such as --tile 1024 1024") from None
 
 
 def num_pictures(inputs: Sequence[Input]) -> int:

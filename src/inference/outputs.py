@@ -1,8 +1,10 @@
 """What is written of a prediction: class numbers, colours, overlays, probabilities, comparisons, the test server's label ids."""
 
+import errno
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 
 from src.checkpoint.atomic import atomic_path
 from src.config.checking import nearest
-from src.config.errors import UserError
+from src.config.errors import InputError, UserError
 from src.data import cityscapes
 from src.data.basedataset import DatasetInfo
 from src.data.statistics import shortened
@@ -53,6 +55,7 @@ ARRAYS: dict[str, Callable[[Path, Prediction, DatasetInfo], None]] = {
     PROBABILITIES: lambda path, item, info: _write_probabilities(path, item),
 }
 KINDS = ("index", "palette", "overlay", "labelIds", PROBABILITIES, "comparison")
+_FRAME_NAME = re.compile(r"\d{6,}")
 EXPLAIN = "explain"  # what --explain adds to the kinds, of pictures alone
 
 
@@ -113,18 +116,23 @@ class ResultFolder:
         """Return the file of a picture's or a frame's result, in a folder that is there.
 
         Raises:
+            InputError: if the name is too long.
             UserError: if the folder cannot be made.
         """
         path = self.path(kind, name)
-        _make_folder(path.parent)
+        _make_place(path)
         return path
 
     def video_path(self, kind: str, name: str) -> Path:
         """Return the file of a video's result, or the folder of its frames' results."""
         return self.folder / kind / (f"{name}.mp4" if kind in DRAWINGS else name)
 
-    def refuse_overwriting(self, inputs: Sequence[Input]) -> None:
+    def refuse_overwriting(self, inputs: Sequence[Input], explains: bool = False) -> None:
         """Check that no result takes an input's place.
+
+        Args:
+            inputs: pictures and videos.
+            explains: explanations are written too.
 
         Raises:
             UserError: naming the first that would.
@@ -132,7 +140,7 @@ class ResultFolder:
         files = {item.path.resolve() for item in inputs}
         folders = {file.parent for file in files}
         for item in inputs:
-            for kind in (*self.kinds, EXPLAIN):
+            for kind in (*self.kinds, EXPLAIN) if explains else self.kinds:
                 path = self.video_path(kind, item.name) if item.is_video else self.path(kind, item.name)
                 if path.resolve() in files:
                     raise UserError(f"{path} is an input and would be overwritten; choose another --output_path")
@@ -143,6 +151,7 @@ class ResultFolder:
         """Write all kinds of a picture.
 
         Raises:
+            InputError: if the name is too long.
             UserError: if a folder cannot be made.
         """
         for kind in self.kinds:
@@ -156,17 +165,22 @@ class ResultFolder:
     def writing_video(self, name: str, rate: float) -> Iterator[Callable[[int, Prediction], None]]:
         """Yield a function that writes all kinds of a frame, given its number; videos appear when the block ends well.
 
+        Frames that an earlier, longer video of the name left behind are removed then.
+
         Args:
             name: of the video.
             rate: frames per second.
 
         Raises:
+            InputError: if the name is too long.
             UserError: if a folder cannot be made, or no such video can be written.
         """
+        num_written = 0
         with ExitStack() as stack:
             streams: dict[str, Callable[[np.ndarray], None]] = {}
 
             def write(number: int, item: Prediction) -> None:
+                nonlocal num_written
                 for kind in self.kinds:
                     if kind in ARRAYS:
                         ARRAYS[kind](self.new_path(kind, f"{name}/{number:06d}"), item, self.info)
@@ -174,21 +188,37 @@ class ResultFolder:
                     frame = DRAWINGS[kind](item, self.info, True)
                     if kind not in streams:
                         path = self.video_path(kind, name)
-                        _make_folder(path.parent)
+                        _make_place(path)
                         streams[kind] = stack.enter_context(video_writer(path, rate, (frame.shape[0], frame.shape[1])))
                     streams[kind](frame)
+                num_written = number + 1
 
             yield write
+        if num_written:
+            self._remove_frames(name, num_written)
+
+    def _remove_frames(self, name: str, first: int) -> None:
+        """Remove the results of a video's frames from a number on."""
+        for kind in self.kinds:
+            suffix, folder = self.path(kind, name).suffix, self.video_path(kind, name)
+            for path in folder.glob(f"*{suffix}") if kind in ARRAYS else ():
+                if _FRAME_NAME.fullmatch(path.stem) and int(path.stem) >= first:
+                    path.unlink()
 
     def write_summary(self, content: dict[str, Any]) -> None:
         """Write predictions.json."""
-        _make_folder(self.folder)
+        _make_place(self.folder / SUMMARY_FILE)
         with atomic_path(self.folder / SUMMARY_FILE) as path:
             path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _make_folder(folder: Path) -> None:
+def _make_place(path: Path) -> None:
+    """Make the folder of a file, and refuse a name that is too long for it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.lstat()
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another --output_path") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"a result cannot be called {path.name}, which is too long a name; rename the input") from error
+        raise UserError(f"{path.parent}: cannot be made ({error.strerror}); choose another --output_path") from error

@@ -14,7 +14,8 @@ from src.data.basedataset import DatasetInfo
 from src.data.label_files import palette_picture
 
 NUM_VALUES = 256  # of a uint8 label
-TILE_WIDTHS = (360, 960)  # smallest and largest width of a picture in a panel, pixels
+TILE_WIDTHS = (360, 960)  # smallest and largest width of a picture in a panel, pixels; of a tall one less
+MAX_TILE_HEIGHT = 1920  # likewise
 GAP = 12  # between the parts of a panel, pixels
 BACKGROUND = (255, 255, 255)
 INK = (32, 32, 32)
@@ -94,7 +95,7 @@ def panel(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, info: Da
     # Labels are resized by nearest neighbour and coloured after that, so that no colour between two classes appears.
     small_truth, small_prediction = (cv2.resize(label, size, interpolation=cv2.INTER_NEAREST) for label in (truth, prediction))
     table = color_table(info.palette)
-    width = 2 * size[0] + 3 * GAP
+    width = panel_width(size)
     font = panel_font(size[0])
     upper = titled_row({"picture": picture, "truth": table[small_truth]}, width, font)
     blended = overlay(picture, small_prediction, info.palette)
@@ -104,14 +105,27 @@ def panel(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, info: Da
 
 def resized_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a picture, (H, W, 3) uint8, of another width and height, without the flicker of pixels left out."""
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_LINEAR)
+    is_smaller = size[0] < image.shape[1] or size[1] < image.shape[0]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
 
 
 def tile_size(image: np.ndarray) -> tuple[int, int]:
-    """Return the width and height of a picture in a panel, pixels."""
+    """Return the width and height of a picture in a panel, pixels; a very tall one is narrower than the others."""
+    tile_width = min(max(image.shape[1], TILE_WIDTHS[0]), TILE_WIDTHS[1])
+    return fitted_size(image, (tile_width, MAX_TILE_HEIGHT))
+
+
+def fitted_size(image: np.ndarray, box: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest width and height, pixels, of a picture in a box of a width and a height."""
     height, width = image.shape[:2]
-    tile_width = min(max(width, TILE_WIDTHS[0]), TILE_WIDTHS[1])
-    return tile_width, max(1, round(height * tile_width / width))
+    if height * box[0] > box[1] * width:
+        return max(1, round(width * box[1] / height)), box[1]
+    return box[0], max(1, round(height * box[0] / width))
+
+
+def panel_width(tile: tuple[int, int]) -> int:
+    """Return the width of two tiles side by side, pixels, with room for their titles."""
+    return 2 * max(tile[0], TILE_WIDTHS[0]) + 3 * GAP
 
 
 def panel_font(tile_width: int) -> ImageFont.FreeTypeFont:
@@ -123,12 +137,12 @@ def panel_font(tile_width: int) -> ImageFont.FreeTypeFont:
 
 def titled_row(tiles: dict[str, np.ndarray], width: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
     """Return pictures of one size, (h, w, 3) uint8, side by side below their titles, (height, width, 3) uint8."""
-    tile_height, tile_width = next(iter(tiles.values())).shape[:2]
+    tile_height, column = next(iter(tiles.values())).shape[0], (width - GAP) // len(tiles)
     title_height = round(font.size * 1.6)
     row = Image.new("RGB", (width, title_height + tile_height + GAP), BACKGROUND)
     draw = ImageDraw.Draw(row)
     for number, (title, tile) in enumerate(tiles.items()):
-        left = GAP + number * (tile_width + GAP)
+        left = GAP + number * column
         draw.text((left, title_height / 2), title, INK, font, anchor="lm")
         row.paste(Image.fromarray(tile), (left, title_height))
     return np.asarray(row)

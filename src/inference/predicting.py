@@ -1,18 +1,16 @@
-"""Predict pictures, several of one size at once, and videos frame by frame; those that cannot be read are left out."""
+"""Predict pictures, several of one size at once, and videos frame by frame; those that cannot be are left out."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.config.errors import UserError
-from src.data.pictures import read_image
+from src.config.errors import InputError, UserError
 from src.data.read_ahead import read_ahead
 from src.inference.batching import equal_sized_batches
-from src.inference.inputs import Input
+from src.inference.inputs import Input, read_picture
 from src.inference.outputs import PROBABILITIES, Prediction, ResultFolder
 from src.inference.segmenter import Segmenter
 from src.inference.video import read_frames, video_header
@@ -24,7 +22,7 @@ _READERS = 4  # threads; a picture each is held in memory
 class LoadedPicture:
     """An input that could be read, or a frame of one: image (H, W, 3) uint8 RGB, upright."""
 
-    name: str
+    source: Input
     image: np.ndarray
 
 
@@ -32,7 +30,7 @@ class LoadedPicture:
 class UnreadablePicture:
     """An input that could not be read, and why."""
 
-    path: Path
+    source: Input
     reason: str
 
 
@@ -44,7 +42,7 @@ class Report:
         class_names: K names.
         pictures: name -> (K,) int64, how many pixels each class has.
         videos: name -> what the frames of a video have, as `pictures` of one, their number, and their rate per second.
-        failures: path -> why it could not be read, or not to its end.
+        failures: path -> why it could not be predicted, or not to its end.
         num_done: pictures and frames.
         seconds: from the first picture read to the last result written.
         first_seconds: of these, until the first results were written; compiling falls into them.
@@ -109,14 +107,17 @@ def class_shares(pixels: np.ndarray, class_names: Sequence[str]) -> dict[str, fl
 class InputPredictor:
     """Writes the results of pictures and videos; memory does not grow with their number or length.
 
+    Where an input cannot be predicted, the others can.
+
     Attributes:
         segmenter: gives labels.
         results: where results go, and which.
         batch_size: most neighbours of one size that are predicted at once.
         workers: threads that read pictures ahead, at most 4.
         progress: called with the number of pictures and frames that are done with.
-        on_failure: called with one line for each input that cannot be read.
-        on_picture: called with the name and the prediction of each picture, no frames, once its results are written.
+        on_failure: called with one line for each input that cannot be predicted.
+        on_picture: called with the name and the prediction of each picture, no frames, before its results are written; an InputError leaves
+            the picture out.
     """
 
     segmenter: Segmenter
@@ -131,13 +132,17 @@ class InputPredictor:
         """Predict pictures, then videos.
 
         Raises:
-            UserError: if none can be read, or results cannot be written.
+            UserError: if none can be predicted, or results cannot be written.
         """
         report = Report(self.segmenter.info.class_names)
-        for name, prediction in self._predictions(self._pictures(inputs, report), report):
-            self.results.write(name, prediction)
-            self.on_picture(name, prediction)
-            report.pictures[name] = self._class_pixels(prediction)
+        for picture, prediction in self._predictions(self._pictures(inputs, report), report):
+            try:
+                self.on_picture(picture.name, prediction)
+                self.results.write(picture.name, prediction)
+            except InputError as error:
+                self._fail(report, picture, f"{picture.path}: {error}")
+            else:
+                report.pictures[picture.name] = self._class_pixels(prediction)
         for item in inputs:
             if item.is_video:
                 self._predict_video(item, report)
@@ -151,46 +156,64 @@ class InputPredictor:
         try:
             rate = video_header(video.path).rate
         except UserError as error:
-            self._fail(report, video.path, str(error))
+            self._fail(report, video, str(error))
             return
         with self.results.writing_video(video.name, rate) as write:
             for _, prediction in self._predictions(self._frames(video, report), report):
-                write(num_frames, prediction)
+                try:
+                    write(num_frames, prediction)
+                except InputError as error:
+                    self._fail(report, video, f"{video.path}: {error}")
+                    break
                 pixels += self._class_pixels(prediction)
                 num_frames += 1
         if num_frames:
             report.videos[video.name] = pixels, num_frames, rate
 
-    def _predictions(self, pictures: Iterator[LoadedPicture], report: Report) -> Iterator[tuple[str, Prediction]]:
-        """Yield the name and the prediction of each picture or frame; once all of a batch are taken, they count as done."""
+    def _predictions(self, pictures: Iterator[LoadedPicture], report: Report) -> Iterator[tuple[Input, Prediction]]:
+        """Yield the input and the prediction of each picture or frame; once all of a batch are taken, those that are well count as done."""
         for batch in equal_sized_batches(pictures, self.batch_size):
-            images = [loaded.image for loaded in batch]
-            probabilities: Any = [None] * len(batch)
-            if PROBABILITIES in self.results.kinds:
-                labels, probabilities = self.segmenter.predictor.labels_and_probabilities(images)
-            else:
-                labels = self.segmenter.predictor.predict(images)
-            for loaded, *of_picture in zip(batch, labels, probabilities, strict=True):
-                yield loaded.name, Prediction(loaded.image, *of_picture)
-            report.add(len(batch))
-            self.progress(len(batch))
+            try:
+                predictions = self._predict([loaded.image for loaded in batch])
+            except UserError as error:
+                for source in dict.fromkeys(loaded.source for loaded in batch):
+                    self._fail(report, source, f"{source.path}: {error}")
+                continue
+            num_failed = len(report.failures)
+            for loaded, prediction in zip(batch, predictions, strict=True):
+                yield loaded.source, prediction
+            num_done = len(batch) - (len(report.failures) - num_failed)
+            report.add(num_done)
+            self.progress(num_done)
+
+    def _predict(self, images: list[np.ndarray]) -> list[Prediction]:
+        probabilities: Any = [None] * len(images)
+        if PROBABILITIES in self.results.kinds:
+            labels, probabilities = self.segmenter.predictor.labels_and_probabilities(images)
+        else:
+            labels = self.segmenter.predictor.predict(images)
+        return [Prediction(*of_picture) for of_picture in zip(images, labels, probabilities, strict=True)]
 
     def _pictures(self, inputs: Sequence[Input], report: Report) -> Iterator[LoadedPicture]:
         for loaded in read_ahead(_load, [item for item in inputs if not item.is_video], min(self.workers, _READERS)):
             if isinstance(loaded, LoadedPicture):
                 yield loaded
             else:
-                self._fail(report, loaded.path, loaded.reason)
+                self._fail(report, loaded.source, loaded.reason)
 
     def _frames(self, video: Input, report: Report) -> Iterator[LoadedPicture]:
         try:
             for frame in read_frames(video.path):
-                yield LoadedPicture(video.name, frame)
+                yield LoadedPicture(video, frame)
+                if str(video.path) in report.failures:
+                    return
         except UserError as error:
-            self._fail(report, video.path, str(error))
+            self._fail(report, video, str(error))
 
-    def _fail(self, report: Report, path: Path, reason: str) -> None:
-        report.failures[str(path)] = reason
+    def _fail(self, report: Report, source: Input, reason: str) -> None:
+        if str(source.path) in report.failures:  # more frames of a video
+            return
+        report.failures[str(source.path)] = reason
         self.on_failure(reason)
         self.progress(1)
 
@@ -200,6 +223,6 @@ class InputPredictor:
 
 def _load(picture: Input) -> LoadedPicture | UnreadablePicture:
     try:
-        return LoadedPicture(picture.name, read_image(picture.path, upright=True))
+        return LoadedPicture(picture, read_picture(picture.path))
     except UserError as error:
-        return UnreadablePicture(picture.path, str(error))
+        return UnreadablePicture(picture, str(error))

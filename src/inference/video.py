@@ -12,6 +12,7 @@ import numpy as np
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.inference.sliding import SizeHW
+from src.inference.video_container import must_be_complete
 
 # Endings by which a file is known to be a video, in lower case. GIF is a picture: its first frame.
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
@@ -80,7 +81,7 @@ def _refuse_missing_end(path: Path, header: VideoHeader, num_read: int, end: flo
     if num_read == 0:
         raise UserError(f"{path}: the video cannot be read: it holds no frame; replace the file or leave it out")
     missing = header.seconds - end
-    if missing > max(_MISSING_SECONDS, _MISSING_PART * header.seconds):
+    if missing > max(_MISSING_SECONDS, _MISSING_PART * header.seconds) and must_be_complete(path):
         raise UserError(
             f"{path}: the video breaks off after {num_read} frames, {end:.1f} of {header.seconds:.1f} s; the results end there too"
         )

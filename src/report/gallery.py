@@ -77,7 +77,8 @@ class Gallery:
 
     def __init__(self, max_shown: int = MAX_SHOWN) -> None:
         self.max_shown = max_shown
-        # Heaps of (rank, number, panel), the first to be dropped in front; the number decides between equals before panels are compared.
+        # Heaps of (rank, place, panel), the first to be dropped in front. Of equals the first ones count as better, so that one order of
+        # all pictures has the worst at one end and the best at the other: places grow among the worst, and fall among the best.
         self._worst: list[tuple[float, int, Panel]] = []
         self._best: list[tuple[float, int, Panel]] = []
         self._next_number = 0
@@ -91,26 +92,27 @@ class Gallery:
     def add(self, score: PictureScore, draw: Callable[[], tuple[bytes, ...]]) -> None:
         """Add a picture; it is drawn only if it is among the worst or the best so far."""
         self.histogram[min(int(score.miou * NUM_HISTOGRAM_BINS), NUM_HISTOGRAM_BINS - 1)] += 1
-        if any(self._has_room(heap, rank) for heap, rank in self._ranked(score)):
+        if any(self._has_room(heap, order) for heap, order in self._ordered(score)):
             self.keep(Panel(score, draw()))
 
     def keep(self, panel: Panel) -> None:
         """Keep a panel where it is among the worst or the best so far, without counting its picture."""
-        for heap, rank in self._ranked(panel.score):
-            if self._has_room(heap, rank):
-                (heapq.heappush if len(heap) < self.max_shown else heapq.heapreplace)(heap, (rank, self._next_number, panel))
-        self._next_number -= 1  # of equals the earlier one stays
+        for heap, order in self._ordered(panel.score):
+            if self._has_room(heap, order):
+                (heapq.heappush if len(heap) < self.max_shown else heapq.heapreplace)(heap, (*order, panel))
+        self._next_number += 1
 
-    def _ranked(self, score: PictureScore) -> tuple[tuple[list[tuple[float, int, Panel]], float], ...]:
-        return (self._worst, -score.miou), (self._best, score.miou)
+    def _ordered(self, score: PictureScore) -> tuple[tuple[list[tuple[float, int, Panel]], tuple[float, int]], ...]:
+        """Return both heaps, each with the next picture's rank and place in it."""
+        return (self._worst, (-score.miou, self._next_number)), (self._best, (score.miou, -self._next_number))
 
-    def _has_room(self, heap: list[tuple[float, int, Panel]], rank: float) -> bool:
-        return len(heap) < self.max_shown or rank > heap[0][0]
+    def _has_room(self, heap: list[tuple[float, int, Panel]], order: tuple[float, int]) -> bool:
+        return len(heap) < self.max_shown or order > heap[0][:2]
 
     def panels(self) -> list[Panel]:
         """Return all panels that are kept, each once, in the order in which they came."""
-        by_number = {number: panel for _, number, panel in (*self._worst, *self._best)}
-        return [by_number[number] for number in sorted(by_number, reverse=True)]
+        by_number = {abs(place): panel for _, place, panel in (*self._worst, *self._best)}
+        return [by_number[number] for number in sorted(by_number)]
 
     def worst(self) -> list[Panel]:
         """Return the worst pictures, the worst one first; where there are few, half of them, so that none is among the best too."""

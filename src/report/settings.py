@@ -2,15 +2,19 @@
 
 import platform
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import cv2
+import mindspore
+import numpy
 
 from src.engine.evaluator import EvalResult
 from src.report.markup import Cell, table
 from src.report.stopwatch import PREDICTING, READING, REPORTING, Stopwatch
 
-PACKAGES = ("mindspore", "numpy", "opencv-python-headless")
+# By their own word: which package OpenCV was installed from differs from machine to machine.
+VERSIONS = {"MindSpore": mindspore.__version__, "NumPy": numpy.__version__, "OpenCV": cv2.__version__}
 PHASES = {
     READING: "waiting for pictures, which are read ahead",
     PREDICTING: "prediction",
@@ -36,16 +40,17 @@ def describe_settings(config: Any, checkpoint: Path, runtime: str, result: EvalR
         ("pictures", f"{result.images:,d}"),
         ("protocol", ", ".join(f"{name} {value}" for name, value in result.protocol.items() if value not in (None, False))),
         ("runtime", runtime),
-        ("versions", ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)])),
+        ("versions", ", ".join([f"Python {platform.python_version()}", *(f"{name} {version}" for name, version in VERSIONS.items())])),
         ("system", platform.platform()),
     ]
 
 
 def time_section(result: EvalResult, stopwatch: Stopwatch) -> str:
     """Return pictures per second, and the seconds of each phase."""
+    total = result.seconds + stopwatch.seconds[REPORTING]
     seconds = {PHASES[phase]: spent for phase, spent in stopwatch.seconds.items()}
-    seconds["counting, pictures in eval/ and the rest"] = max(0.0, result.seconds - sum(seconds.values()))
-    rows = [_time_row(name, spent, result.seconds, max(1, stopwatch.pictures)) for name, spent in seconds.items()]
+    seconds["counting, pictures in eval/ and the rest"] = max(0.0, total - sum(seconds.values()))
+    rows = [_time_row(name, spent, total, max(1, stopwatch.pictures)) for name, spent in seconds.items()]
     return f"<p>{_speed(result, stopwatch)}</p>" + table(["part", "seconds", "ms per picture", "share"], rows, identifier="times")
 
 
@@ -56,10 +61,10 @@ def _time_row(name: str, spent: float, total: float, pictures: int) -> list[Cell
 
 def _speed(result: EvalResult, stopwatch: Stopwatch) -> str:
     """Return the pictures per second, with and without the first batch and the report."""
-    without_report = result.seconds - stopwatch.seconds[REPORTING]
+    with_report = result.seconds + stopwatch.seconds[REPORTING]
     text = (
         f"{result.images:,d} pictures in {result.seconds:.1f} s: {result.images / result.seconds:.2f} pictures/s, "
-        f"{result.images / without_report:.2f} without the report's own time."
+        f"{result.images / with_report:.2f} with the report's own time."
     )
     if stopwatch.pictures < result.images:
         text += f" Times below are those of one process, which had {stopwatch.pictures:,d} of them."

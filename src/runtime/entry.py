@@ -32,12 +32,11 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         """Print the message, with the nearest flag for an unknown one, and leave with status 2."""
-        unknown = next((word for word in message.removeprefix("unrecognized arguments: ").split() if word.startswith("--")), "")
-        if message.startswith("unrecognized arguments: ") and unknown:
+        start = "unrecognized arguments: "
+        unknown = next((word for word in message.split() if word.startswith("--")), "") if message.startswith(start) else ""
+        if unknown:
             # argparse would name the words behind it too, which may be right.
-            message = f"unknown flag {unknown}"
-        if unknown and unknown not in self._option_string_actions:
-            message += nearest(unknown.split("=")[0], list(self._option_string_actions))
+            message = f"unknown flag {unknown}{nearest(unknown.split('=')[0], list(self._option_string_actions))}"
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)
         raise SystemExit(EXIT_USER)
 

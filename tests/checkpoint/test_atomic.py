@@ -65,6 +65,16 @@ def test_a_disk_that_fills_up_while_writing(number: int, tmp_path: Path, monkeyp
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["last.state"]
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "ü" * 125 + ".json"])
+def test_the_longest_names_that_a_disk_takes(name: str, tmp_path: Path) -> None:
+    with atomic_path(tmp_path / name) as temporary, atomic_path(tmp_path / f"y{name[1:]}") as other:
+        assert temporary != other and temporary.suffix == Path(name).suffix
+        temporary.write_text("one")
+        other.write_text("other")
+        assert atomic._TEMPORARY.match(temporary.name)
+    assert (tmp_path / name).read_text() == "one" and sorted(os.listdir(tmp_path)) == sorted([name, f"y{name[1:]}"])
+
+
 def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Input/output") as caught, atomic_path(tmp_path / "x"):
         raise OSError(errno.EIO, "Input/output error")

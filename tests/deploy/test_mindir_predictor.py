@@ -16,6 +16,7 @@ import predict
 from src.data.registry import dataset_info
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, file_sha256, manifest_path
 from src.deploy.model_graph import Labels, ModelGraph, Normalize
+from src.deploy.prediction_source import PredictionSource
 from src.inference.predictor import Predictor
 from src.runtime.entry import run
 from tests.tiny import tiny_config
@@ -175,3 +176,8 @@ def test_classes_are_the_manifests(models: dict[str, Path], pictures: dict[str, 
     assert call(Path(model), tmp_path / "out", next(iter(pictures))) == 0
     (shares,) = json.loads((tmp_path / "out" / "predictions.json").read_text())["pictures"].values()
     assert all(name.startswith("own ") for name in shares) and sum(shares.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_pictures_are_predicted_as_many_at_once_as_the_model_computes(models):
+    batch_sizes = {name: PredictionSource.open(path, None, {}, ["eval.batch_size=5"]).batch_size for name, path in models.items()}
+    assert batch_sizes == {"floats": 1, "bytes": 2, "labels": 1}

@@ -69,6 +69,28 @@ def test_neighbours_of_equal_size_are_predicted_at_once_and_nothing_else_changes
     assert batched.images == 6
 
 
+def test_seconds_are_without_the_observers_own(monkeypatch):
+    now = [0.0]
+
+    def spend(seconds):
+        now[0] += seconds
+
+    class Slow(RedChannelPredictor):
+        def attach(self, samples, predictor):
+            return samples, predictor
+
+        def observe(self, sample, prediction):
+            spend(100.0)
+
+        def predict(self, images):
+            spend(1.0)
+            return super().predict(images)
+
+    monkeypatch.setattr(src.engine.evaluator.time, "perf_counter", lambda: now[0])
+    slow = Slow()
+    assert run(random_samples(3), slow, observer=slow).seconds == 3.0
+
+
 def test_progress_is_told_after_each_batch():
     told = []
     run(random_samples(5), batch_size=2, progress=told.append)

@@ -59,7 +59,13 @@ def test_what_the_legend_says() -> None:
     assert [Entry("road", (0, 0, 0), share).text for share in shares] == [f"road {text}" for text in shares.values()]
 
 
-@pytest.mark.parametrize("size_hw", [(1, 1), (900, 200), (20, 3000)])
+@pytest.mark.parametrize("size_hw", [(1, 1), (900, 200), (20, 3000), (20_000, 3)])
 def test_pictures_of_any_shape(size_hw: tuple[int, int]) -> None:
     drawn = comparison(np.zeros((*size_hw, 3), np.uint8), np.zeros(size_hw, np.uint8), INFO)
-    assert drawn.dtype == np.uint8 and drawn.shape[1] == 2 * min(max(size_hw[1], 360), 960) + 3 * GAP
+    assert drawn.dtype == np.uint8 and drawn.shape[0] < 2200 and drawn.shape[1] == 2 * min(max(size_hw[1], 360), 960) + 3 * GAP
+
+
+def test_a_tall_picture_keeps_its_shape_and_its_titles_have_room() -> None:
+    drawn = comparison(np.full((9000, 900, 3), 99, np.uint8), np.zeros((9000, 900), np.uint8), INFO)
+    assert drawn.shape[1] == 2 * 360 + 3 * GAP
+    assert ((drawn == 99).all(axis=-1).sum(axis=0) == 1920).sum() == 192

@@ -109,6 +109,15 @@ def test_picture_is_drawn_for_any_shape_and_refused_outside(tmp_path: Path) -> N
     assert 1000 < width < 2000 and 1000 < height < 6000
 
 
+def test_a_picture_that_is_very_tall_is_drawn_small(tmp_path: Path) -> None:
+    picture, maps = np.zeros((30_000, 2, 3), np.uint8), np.full((11, 40, 2), 1 / 80, np.float32)
+    labels = np.zeros((30_000, 2), np.uint8)
+    explanation = Explanation((30_000, 2), maps, maps)
+    draw_explanation(tmp_path / "tall.png", picture, labels, explanation, [(1, 29_999)], dataset_info(tiny_config()))
+    height, width, _ = cv2.imread(str(tmp_path / "tall.png")).shape
+    assert height < 3000 and 1000 < width < 2000  # titles have room
+
+
 @pytest.mark.parametrize("name", ["seg_hrnet", "seg_hrnet_isa"])
 def test_networks_without_regions_are_refused(pynative: None, name: str) -> None:
     words = ["loss.balance_weights=[1.0]"] if name == "seg_hrnet" else []

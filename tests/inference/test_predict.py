@@ -15,8 +15,11 @@ import eval as evaluation
 import predict
 from src.config.errors import UserError
 from src.data.cityscapes import INFO, TRAINED
-from src.inference import predicting
+from src.deploy.prediction_source import PredictionSource
+from src.inference import explaining, predicting
 from src.inference import segmenter as segmenter_module
+from src.inference.inputs import Input
+from src.inference.outputs import Prediction, ResultFolder
 from src.inference.palette import overlay
 from src.inference.predictor import Predictor
 from src.inference.segmenter import Segmenter
@@ -130,7 +133,7 @@ def test_pictures_that_cannot_be_read_are_left_out(
     (folder / "text.png").write_text("no picture")
     assert call(weights, folder, "--output_path", out) == 1
     output = capfd.readouterr()
-    assert output.err == f"error: 2 of 4 inputs could not be read to the end; {out / 'predictions.json'} names them\n"
+    assert output.err == f"error: 2 of 4 inputs could not be predicted to the end; {out / 'predictions.json'} names them\n"
     assert all(output.out.count(f"{folder / name}: the picture cannot be read") == 1 for name in ("cut.png", "text.png"))
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
         *("overlay/a.png", "overlay/z.png", "palette/a.png", "palette/z.png", "predictions.json")
@@ -139,6 +142,45 @@ def test_pictures_that_cannot_be_read_are_left_out(
     assert (set(summary["pictures"]), set(summary["failures"])) == ({"a", "z"}, {str(folder / "cut.png"), str(folder / "text.png")})
     assert call(weights, folder / "cut.png", "--output_path", tmp_path / "none") == 2
     assert "nothing could be predicted" in capfd.readouterr().err and not (tmp_path / "none").exists()
+
+
+def test_pictures_that_the_network_cannot_take_are_left_out(
+    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pynative: None
+) -> None:
+    def refuse_small(self: Predictor, images: list[np.ndarray]) -> np.ndarray:
+        if images[0].shape[0] < 50:
+            raise UserError("too small for the network")
+        return original(self, images)
+
+    original = Predictor.predict
+    monkeypatch.setattr(Predictor, "predict", refuse_small)
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    picture.save(folder / "a.png")
+    for name in ("b.png", "c.png"):  # of one size: predicted at once
+        picture.resize((60, 40)).save(folder / name)
+    picture.save(folder / "z.png")
+    write_video(folder / "small.mp4", picture, 3)
+    assert call(weights, folder, "--save", "index", "--output_path", out, "eval.batch_size=2") == 1
+    output = capfd.readouterr()
+    assert "3 of 5 inputs could not be predicted to the end" in output.err
+    failures = {str(folder / name): f"{folder / name}: too small for the network" for name in ("b.png", "c.png", "small.mp4")}
+    assert json.loads((out / "predictions.json").read_text())["failures"] == failures
+    assert all(output.out.count(reason) == 1 for reason in failures.values()) and "2 pictures in" in output.out
+    assert sorted(path.name for path in out.rglob("*.png")) == ["a.png", "z.png"]
+
+
+def test_a_name_that_is_too_long_for_a_result_is_that_inputs_failure(
+    weights: Path, picture: Image.Image, tmp_path: Path, pynative: None
+) -> None:
+    longest, longer = tmp_path / f"{'x' * 251}.png", tmp_path / ("y" * 255)
+    for path in (longer, longest):
+        picture.save(path, format="PNG")
+    out = tmp_path / "out"
+    assert call(weights, longer, longest, "--output_path", out) == 1
+    summary = json.loads((out / "predictions.json").read_text())
+    assert set(summary["pictures"]) == {longest.stem} and "too long a name" in summary["failures"][str(longer)]
+    assert {path.name for path in out.rglob("*.png")} == {longest.name}
 
 
 def write_video(path: Path, picture: Image.Image, num: int) -> list[np.ndarray]:
@@ -159,7 +201,7 @@ def test_videos_beside_pictures(
     picture.resize((60, 44)).save(folder / "still.png")
     (folder / "text.mp4").write_text("no video")
     assert call(weights, folder, "--save", "index,overlay,comparison,probabilities", "--output_path", out, "eval.batch_size=2") == 1
-    assert f"error: 1 of 3 inputs could not be read to the end; {out / 'predictions.json'} names them" in capfd.readouterr().err
+    assert f"error: 1 of 3 inputs could not be predicted to the end; {out / 'predictions.json'} names them" in capfd.readouterr().err
     of_frames = [f"{kind}/drive/00000{number}" for kind in ("index", "probabilities") for number in range(3)]
     names = [*(f"{name}.{'npy' if 'prob' in name else 'png'}" for name in of_frames), "overlay/drive.mp4", "comparison/drive.mp4"]
     names += ["index/still.png", "overlay/still.png", "comparison/still.png", "probabilities/still.npy", "predictions.json"]
@@ -184,7 +226,7 @@ def test_videos_beside_pictures(
 
 
 def test_a_video_that_breaks_off_keeps_what_was_predicted(
-    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pynative: None
+    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pynative: None
 ) -> None:
     frames = write_video(tmp_path / "long.mp4", picture, 9)
 
@@ -195,6 +237,7 @@ def test_a_video_that_breaks_off_keeps_what_was_predicted(
     monkeypatch.setattr(predicting, "read_frames", break_off)
     out = tmp_path / "out"
     assert call(weights, tmp_path / "long.mp4", "--save", "index,overlay", "--output_path", out) == 1
+    assert "2 frames in" in capfd.readouterr().out
     assert len(list(read_frames(out / "overlay" / "long.mp4"))) == len(list((out / "index" / "long").iterdir())) == 2
     summary = json.loads((out / "predictions.json").read_text())
     assert summary["videos"]["long"]["frames"] == 2 and "breaks off" in summary["failures"][str(tmp_path / "long.mp4")]
@@ -221,6 +264,68 @@ def test_explanations_are_written_beside_the_results(weights: Path, picture: Ima
     picture.save(tmp_path / "a.png")
     assert call(weights, "--explain", tmp_path / "a.png", "--save", "index", "--output_path", tmp_path / "out") == 0
     assert min(Image.open(tmp_path / "out" / "explain" / "a.png").size) > 300
+
+
+def test_a_pixel_that_one_of_several_pictures_does_not_have(
+    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pynative: None
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    picture.save(folder / "a.png")
+    picture.crop((0, 0, 60, 64)).save(folder / "b.png")
+    picture.save(folder / "c.png")
+    drawn = []
+    monkeypatch.setattr(explaining, "draw_explanation", lambda path, image, labels, explanation, points, info: drawn.append(points))
+    assert call(weights, folder, "--explain_at", "90", "2", "--save", "index", "--output_path", out) == 1
+    failures = json.loads((out / "predictions.json").read_text())["failures"]
+    assert failures == {str(folder / "b.png"): f"{folder / 'b.png'}: --explain_at 90 2: the picture has columns 0..59 and rows 0..63"}
+    assert {path.name for path in (out / "index").iterdir()} == {"a.png", "c.png"} and drawn == [[(90, 2)]] * 2
+    assert call(weights, folder / "b.png", "--explain_at", "90", "2", "--save", "index", "--output_path", tmp_path / "none") == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_explicit_false_wins_over_a_pixel(weights: Path) -> None:
+    source = PredictionSource.open(weights, None, {}, [])
+    for words, expected in {("--explain", "False"): None, ("--explain", "True"): {"point": (9, 2)}, (): {"point": (9, 2)}}.items():
+        arguments = predict._build_parser().parse_args(["a.png", "--explain_at", "9", "2", *words])
+        assert predict._explain_options(arguments, source, []) == expected
+
+
+def test_large_pictures_need_windows(
+    weights: Path, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pynative: None
+) -> None:
+    large, small, out = tmp_path / "large.png", tmp_path / "small.png", tmp_path / "out"
+    picture.save(large)
+    picture.resize((20, 20)).save(small)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    advice = f"{large}: a picture of more than 0 million pixels; give --tile H W, such as --tile 1024 1024"
+    assert call(weights, large, "--output_path", out) == 2
+    assert advice in capfd.readouterr().err and not out.exists()
+    assert call(weights, small, large, "--output_path", out) == 1
+    assert json.loads((out / "predictions.json").read_text())["failures"] == {str(large): advice}
+    assert call(weights, large, "--output_path", out, "eval.slide=True", "eval.window=[64,64]", "eval.stride=[64,64]") == 0
+
+
+def test_a_shorter_video_leaves_no_frames_of_an_earlier_one(tmp_path: Path) -> None:
+    results = ResultFolder(tmp_path, ("index", "labelIds"), INFO)
+    item = Prediction(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8))
+    for num_frames in (5, 0, 2):
+        (tmp_path / "index" / "drive").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "index" / "drive" / "note.png").touch()
+        with results.writing_video("drive", 10.0) as write:
+            for number in range(num_frames):
+                write(number, item)
+        kept = num_frames or 5
+        assert sorted(path.name for path in (tmp_path / "labelIds" / "drive").iterdir()) == [f"00000{k}.png" for k in range(kept)]
+    assert len(list((tmp_path / "index" / "drive").iterdir())) == 3
+
+
+def test_explanations_overwrite_no_input_where_there_are_none(tmp_path: Path) -> None:
+    results = ResultFolder(tmp_path, ("index",), INFO)
+    inputs = [Input(tmp_path / "explain" / "a.png", "a")]
+    results.refuse_overwriting(inputs)
+    with pytest.raises(UserError, match="is an input and would be overwritten"):
+        results.refuse_overwriting(inputs, explains=True)
 
 
 def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from src.config.errors import UserError
 from src.inference.video import USUAL_RATE, VideoHeader, read_frames, video_header, video_writer
+from src.inference.video_container import must_be_complete
 
 SIZE_HW = (48, 64)
 
@@ -84,6 +85,50 @@ def test_a_video_that_breaks_off_gives_what_there_is_and_says_so(tmp_path: Path,
         for frame in read_frames(path):
             read.append(frame)
     assert 3 < len(read) < 17 and np.abs(read[3].astype(int) - frames(4)[3]).mean() < 6
+
+
+def lasting(path: Path, milliseconds: float) -> Path:
+    """Say in the header of a Matroska file that it lasts longer, as one does whose sound goes on behind the video."""
+    content = bytearray(path.read_bytes())
+    place = content.find(b"\x44\x89\x88") + 3  # Duration, of 8 bytes
+    assert struct.unpack_from(">d", content, place) == (1000.0,)
+    struct.pack_into(">d", content, place, milliseconds)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_sound_may_outlast_the_video(tmp_path: Path, name: str) -> None:
+    path = lasting(write(tmp_path / "a.mkv"), 9000.0).rename(tmp_path / name)
+    assert video_header(path).seconds == 9.0 and len(list(read_frames(path))) == 10
+
+
+def box(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+EBML = b"\x1a\x45\xdf\xa3\x84" + b"head" + b"\x18\x53\x80\x67"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_told"),
+    [
+        (b"RIFF\0\0\0\0AVI LIST", True),
+        (b"RIFF\0\0\0\0WAVEfmt ", False),
+        (box(b"ftyp", b"isom") + box(b"moov", b"x" * 9) + box(b"mdat"), True),
+        (box(b"wide") + struct.pack(">I4sQ", 1, b"mdat", 20) + b"four" + struct.pack(">I4s", 0, b"moov"), True),
+        (box(b"ftyp", b"isom") + box(b"moov", b"x" * 9) + box(b"moof") + box(b"mdat"), False),
+        (EBML + b"\x85" + b"whole", False),
+        (EBML + b"\x40\x06" + b"short", True),
+        (EBML + b"\x01" + b"\xff" * 7 + b"live", False),
+        (EBML[:4], False),
+        (b"\x00\x00\x01\xba of MPEG", False),
+        (b"", False),
+    ],
+)
+def test_which_files_tell_that_frames_are_missing(tmp_path: Path, content: bytes, is_told: bool) -> None:
+    (tmp_path / "x").write_bytes(content)
+    assert must_be_complete(tmp_path / "x") is is_told
 
 
 def make_cut(path: Path) -> None:

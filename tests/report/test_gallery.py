@@ -41,11 +41,26 @@ def test_few_pictures_are_shown_once(count, worst, best):
     assert shown(gallery.best()) == [k / 10 for k in best]
 
 
-def test_of_equals_the_first_ones_stay():
+def names_of(panels):
+    return [panel.score.name for panel in panels]
+
+
+def test_of_equals_the_first_ones_are_the_best_and_the_last_ones_the_worst():
     gallery = Gallery(2)
     for name in "abcdef":
         gallery.add(PictureScore(name, 0.5, 1, 0, 0.5, None), lambda: ())
-    assert [panel.score.name for panel in gallery.worst()] == [panel.score.name for panel in gallery.best()] == ["a", "b"]
+    assert (names_of(gallery.best()), names_of(gallery.worst())) == (["a", "b"], ["f", "e"])
+    assert names_of(gallery.panels()) == ["a", "b", "e", "f"]
+
+
+@pytest.mark.parametrize(("count", "perfect"), [(40, 35), (40, 40), (24, 23), (25, 3), (13, 13), (2, 2)])
+def test_no_picture_is_among_the_worst_and_the_best(count, perfect):
+    gallery = Gallery()
+    for number in np.random.default_rng(0).permutation(count):
+        gallery.add(PictureScore(f"{number}", 1.0 if number < perfect else number / 100, 1, 0, 0.0, None), lambda: ())
+    worst, best = names_of(gallery.worst()), names_of(gallery.best())
+    assert len({*worst, *best}) == len(worst) + len(best) == min(24, count)
+    assert {str(number) for number in range(perfect, count)} <= {*worst} or count - perfect > 12
 
 
 def test_the_histogram_has_room_for_0_and_1():

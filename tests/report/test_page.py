@@ -1,13 +1,19 @@
 """The text of the page: numbers, escaping, nothing from elsewhere, any number of classes."""
 
+import dataclasses
+import importlib.metadata
 import re
 from html.parser import HTMLParser
 
+import cv2
 import numpy as np
 import pytest
 
+from src.config.loading import load_config
 from src.data.basedataset import DatasetInfo
 from src.report.markup import Cell, histogram, number, table
+from src.report.settings import describe_settings, time_section
+from src.report.stopwatch import PREDICTING, REPORTING
 from tests.report.evaluated import evaluated, write_page
 
 VOID = {"meta", "link", "img", "br"}
@@ -136,3 +142,23 @@ def test_histogram_of_nothing():
 def test_evaluated_is_not_perfect():
     result, _ = evaluated()
     assert 0.3 < result.scores.miou < 1
+
+
+def test_versions_do_not_ask_which_package_opencv_came_from(tmp_path, monkeypatch):
+    def no_package(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", no_package)
+    weights = tmp_path / "best.ckpt"
+    weights.touch()
+    settings = dict(describe_settings(load_config("demo", {"data_path": str(tmp_path)}), weights, "CPU", evaluated()[0]))
+    assert f"NumPy {np.__version__}, OpenCV {cv2.__version__}" in settings["versions"]
+
+
+def test_parts_of_the_time_are_those_of_evaluation_and_report_together():
+    result, collector = evaluated()
+    collector.stopwatch.seconds.update({PREDICTING: 6.0, REPORTING: 30.0})
+    outline = Outline(time_section(dataclasses.replace(result, seconds=10.0), collector.stopwatch))
+    shares = [float(row[3].rstrip(" %")) for row in outline.tables["times"][1:]]
+    assert shares[1:3] == [15.0, 75.0] and sum(shares) == pytest.approx(100, abs=0.2)
+    assert "5 pictures in 10.0 s: 0.50 pictures/s, 0.12 with the report's own time." in "".join(outline.text)

@@ -95,6 +95,16 @@ def test_similar_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean --batchsize?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--explain", "maybe"], ["--explain"]])
+def test_a_flag_that_was_typed_rightly_is_not_proposed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser("x", {}, "demo")
+    parser.add_argument("--explain", type=parse_boolean)
+    with pytest.raises(SystemExit):
+        parser.parse_args(words)
+    error = capsys.readouterr().err
+    assert "argument --explain: expected" in error and "did you mean" not in error
+
+
 def test_help_is_short_and_neither_that_nor_a_wrong_data_folder_needs_mindspore() -> None:
     import subprocess
     import sys
