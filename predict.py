@@ -30,7 +30,7 @@ from src.config.facts import report_facts
 from src.deploy.prediction_source import PredictionSource
 from src.engine.progress import show_progress
 from src.inference.inputs import Input, allow_large_pictures, find_inputs, num_pictures, refuse_unless_any_can_be_read
-from src.inference.outputs import KINDS, PROBABILITIES, SUMMARY_FILE, ResultFolder, parse_kinds
+from src.inference.outputs import EXPLAIN, KINDS, PROBABILITIES, SUMMARY_FILE, ResultFolder, parse_kinds
 from src.runtime.entry import WorkError, build_parser, parse_boolean, run, split_arguments, with_bare_flag
 from src.runtime.environment import prepare_environment
 
@@ -98,7 +98,8 @@ def predict(source: PredictionSource, inputs: Sequence[Input], results: ResultFo
     with cached, show_progress(num_pictures(inputs), "predicting", "img") as bar:
         report = InputPredictor(segmenter, results, progress=bar.update, **settings)(inputs)
     results.write_summary({"checkpoint": str(source.path), "protocol": segmenter.predictor.protocol, **report.as_json()})
-    logger.info("%s; %s in %s", report.speed, ", ".join(results.kinds), results.folder)
+    written = [*results.kinds, *([EXPLAIN] if explain is not None else [])]
+    logger.info("%s; %s in %s", report.speed, ", ".join(written), results.folder)
     if report.failures:
         raise WorkError(
             f"{len(report.failures)} of {len(inputs)} inputs could not be predicted to the end; {results.folder / SUMMARY_FILE} names them"
@@ -111,9 +112,8 @@ def _explain_options(arguments: argparse.Namespace, source: PredictionSource, in
         return None
     if source.manifest:
         raise UserError("--explain looks into the network, which a MindIR file hides; give the checkpoint (.ckpt)")
-    video = next((item.path for item in inputs if item.is_video), None)
-    if video:
-        raise UserError(f"--explain: {video} is a video; explanations are of pictures: leave it out, or give single frames")
+    if inputs and all(item.is_video for item in inputs):
+        raise UserError(f"--explain: {inputs[0].path} is a video; explanations are of pictures: give single frames")
     return {"point": tuple(arguments.explain_at)} if "explain_at" in arguments else {}
 
 

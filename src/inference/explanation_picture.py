@@ -24,6 +24,8 @@ MAX_REGIONS = 12  # classes shown, the largest first
 MAX_BARS = 6  # regions named beside a pixel's context
 FONT_SIZE = 12
 HEAT = "inferno"
+BRIGHTEST = 99.5  # percent of a map's pixels are at most as bright as the brightest shown: a peak of few pixels does not darken the others
+TOP = 20  # rows of a tile in which a number behind its mark would reach into the title, pixels
 
 
 def draw_explanation(
@@ -31,8 +33,8 @@ def draw_explanation(
 ) -> None:
     """Write the explanation of a picture as a PNG; the file is complete or absent.
 
-    Maps are shown by their square root, each up to its own largest value. "on its pixels": the part of a region's weight that lies on
-    pixels of the class in `labels`.
+    Maps are shown by their square root, each up to a value that 0.5 % of its pixels exceed. "on its pixels": the part of a region's weight
+    that lies on pixels of the class in `labels`.
 
     Args:
         path: ends with .png.
@@ -113,18 +115,23 @@ def _draw_contexts(
 
 def _draw_bars(axes: Any, weights: np.ndarray, info: DatasetInfo) -> None:
     """Show the regions that give most, each with its part in percent."""
-    order = np.argsort(-weights, kind="stable")[:MAX_BARS]
+    order = np.argsort(-weights, kind="stable")
+    order, others = order[:MAX_BARS], weights[order[MAX_BARS:]]
     axes.barh(range(len(order)), weights[order], color=info.palette[order] / 255.0, edgecolor="0.2", height=0.7)
     axes.set_xlim(0, 1.5)  # room for the names
-    axes.set_ylim(MAX_BARS - 0.5, -0.5)
+    axes.set_ylim(MAX_BARS + 0.5, -0.5)
     for place, k in enumerate(order):
         axes.text(weights[k] + 0.02, place, f"{weights[k]:.0%} {info.class_names[k]}", va="center", fontsize=FONT_SIZE)
+    if others.size:
+        axes.text(0.02, MAX_BARS, f"{others.sum():.0%} of {others.size} more", va="center", fontsize=FONT_SIZE)
     axes.set_title("from the regions of", fontsize=FONT_SIZE, loc="left")
 
 
 def _heated(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Return a grey picture with a map laid over it, (H, W, 3) uint8: the square root, from 0 to the map's largest value."""
-    scaled = np.sqrt(cv2.resize(heat / max(float(heat.max()), 1e-30), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+    """Return a grey picture with a map laid over it, (H, W, 3) uint8: the square root, from 0 to what few pixels exceed (`BRIGHTEST`)."""
+    how = cv2.INTER_AREA if heat.shape[1] > picture.shape[1] else cv2.INTER_LINEAR
+    sized = cv2.resize(heat / max(float(heat.max()), 1e-30), picture.shape[1::-1], interpolation=how)
+    scaled = np.sqrt(np.minimum(sized / max(float(np.percentile(sized, BRIGHTEST)), 1e-30), 1))
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None] * 0.6
     opacity = 0.35 + 0.6 * scaled[..., None]
     return (colormaps[HEAT](scaled)[..., :3] * 255 * opacity + grey * (1 - opacity)).astype(np.uint8)
@@ -144,4 +151,5 @@ def _shown_at(point: PointXY, size_hw: tuple[int, ...], small: np.ndarray) -> tu
 def _mark(axes: Any, place: tuple[float, float], name: str) -> None:
     outline = [withStroke(linewidth=3, foreground="black")]
     axes.plot(*place, marker="+", markersize=13, markeredgewidth=2, color="white", path_effects=outline)
-    axes.annotate(name, place, (6, 5), textcoords="offset points", color="white", fontsize=12, weight="bold", path_effects=outline)
+    below = -16 if place[1] < TOP else 5
+    axes.annotate(name, place, (6, below), textcoords="offset points", color="white", fontsize=12, weight="bold", path_effects=outline)

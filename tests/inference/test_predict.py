@@ -261,9 +261,21 @@ def test_tiles_give_the_labels_of_the_joined_logits(
 
 
 def test_explanations_are_written_beside_the_results(weights: Path, picture: Image.Image, tmp_path: Path, pynative: None) -> None:
-    picture.save(tmp_path / "a.png")
-    assert call(weights, "--explain", tmp_path / "a.png", "--save", "index", "--output_path", tmp_path / "out") == 0
-    assert min(Image.open(tmp_path / "out" / "explain" / "a.png").size) > 300
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    picture.save(folder / "a.png")
+    write_video(folder / "drive.mp4", picture, 2)
+    assert call(weights, "--explain", folder, "--save", "index", "--output_path", out) == 0
+    assert min(Image.open(out / "explain" / "a.png").size) > 300 and len(list((out / "explain").iterdir())) == 1
+    assert len(list((out / "index" / "drive").iterdir())) == 2
+
+
+def test_videos_alone_have_no_explanation(
+    weights: Path, picture: Image.Image, tmp_path: Path, capfd: pytest.CaptureFixture[str], pynative: None
+) -> None:
+    write_video(tmp_path / "drive.mp4", picture, 2)
+    assert call(weights, tmp_path / "drive.mp4", "--explain", "--output_path", tmp_path / "out") == 2
+    assert "is a video; explanations are of pictures" in capfd.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_pixel_that_one_of_several_pictures_does_not_have(
@@ -358,7 +370,6 @@ def test_wrong_inputs(weights: Path, picture: Image.Image, tmp_path: Path, capfd
         "expected 2 arguments": [good, "--tile", "64"],
         "invalid int value: '6.5'": [good, "--tile", "6.5", "64"],
         "text.mp4: the video cannot be read: no video": [tmp_path / "text.mp4"],
-        "is a video; explanations are of pictures": [good, tmp_path / "text.mp4", "--explain"],
         "--explain_at 500 2: the picture has columns 0..127": [good, "--explain_at", "500", "2", "--output_path", tmp_path / "explained"],
         "expected a MindSpore .ckpt file": [good, "--checkpoint_path", tmp_path / "note.txt"],
     }
