@@ -38,7 +38,7 @@ def log_recipe(config: Any, world: int, first_rate: float) -> None:
     each = f"every {config.save_state_steps} steps and " if config.save_state_steps else ""
     logger.info("last.state and last.ckpt: %safter every epoch", each)
     if config.mode == "GRAPH":
-        logger.info("the first step takes longer: it compiles the network")
+        logger.info("the first step takes longer: it compiles the network, unless an earlier start left the graph (compile_cache)")
 
 
 def data_hint(config: Any) -> str:

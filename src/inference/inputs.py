@@ -71,8 +71,8 @@ def refuse_unless_any_can_be_read(inputs: Sequence[Input]) -> None:
             return
         except UserError as error:
             reasons.append(str(error))
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    raise UserError(f"{reasons[0]}{more}; give pictures, videos, folders of them or globs")
+    more = f" (and so with all {len(reasons)} inputs)" if len(reasons) > 1 else ""
+    raise UserError(f"{reasons[0]}{more}")
 
 
 def allow_large_pictures() -> None:

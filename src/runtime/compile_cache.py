@@ -206,6 +206,7 @@ def _publish(copy: Path, entry: Path, sources: str) -> None:
             path.write_text(json.dumps(digests), encoding="utf-8")
         shutil.rmtree(entry, ignore_errors=True)  # a damaged one, or one that was not taken
         os.rename(copy, entry)
+        logger.info("compiled graph: kept in %s for the next start with this configuration", entry)
         entries = sorted((path for path in entry.parent.glob("[!.]*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
         for old in entries[:-MOST_ENTRIES]:
             shutil.rmtree(old, ignore_errors=True)
