@@ -10,7 +10,7 @@ as train.train_list=LIST name other lists. The pixels stay the same.
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from src.config import UserError, load_config
 from src.data.basedataset import BaseDataset
 from src.data.loader import build_dataset
-from src.data.packed_manifest import Manifest, PackedSplit
+from src.data.packed_manifest import Manifest, PackedSplit, refuse_packed
 from src.data.packing import pack_samples
 from src.data.read_ahead import num_readers
 from src.data.staging import CLASSES_FILE, staged_folder
@@ -30,6 +30,8 @@ from src.runtime.entry import WorkError, build_parser, run, split_arguments
 from src.runtime.environment import prepare_environment
 
 SPLITS = ("train", "val")
+PACKED_ALREADY = "is packed already: train on it with --data_format mindrecord, or name the folder of the data set's files by --data_path"
+_BLOCK_BYTES = 512  # of st_blocks, whatever the file system's own are
 
 
 def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path) -> Manifest:
@@ -77,18 +79,23 @@ def _write_classes(config: Any, folder: Path) -> None:
 
 
 def describe(datasets: Mapping[str, BaseDataset], manifest: Manifest, folder: Path, seconds: float) -> list[str]:
-    """Return a line for each split and one for the whole: pictures, size, and how much that is of the files'."""
+    """Return a line for each split and one for the whole: pictures, room on the disk, and how much that is of the files'."""
     lines, number = [], 0
     for split, part in manifest.splits.items():
         dataset = datasets[split]
         files = {path for pair in dataset.pairs for path in (pair.image, pair.label)}
-        before, after = sum(path.stat().st_size for path in files), sum(file.bytes for file in part.files)
+        before, after = _disk_bytes(files), _disk_bytes(path for file in part.files for path in folder.glob(f"{file.name}*"))
         lines.append(
             f"{split}: {counted(len(part.samples), 'picture')} of {part.list_file} in {counted(len(part.files), 'file')}, "
-            f"{after / 1e6:.1f} MB, {after / before:.2f} times the {before / 1e6:.1f} MB of pictures and labels"
+            f"{after / 1e6:.2f} MB on the disk, {after / max(1, before):.2f} times the {before / 1e6:.2f} MB of pictures and labels"
         )
         number += len(part.samples)
     return [*lines, f"{counted(number, 'picture')} packed in {seconds:.1f} s, {number / seconds:.1f} a second: {folder}"]
+
+
+def _disk_bytes(paths: Iterable[Path]) -> int:
+    """Return the room that files take. MindRecord's pages are long and may be nearly empty: the length of a small file says little."""
+    return sum(path.stat().st_blocks for path in paths) * _BLOCK_BYTES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "output_path" not in flags:
         raise UserError("--output_path is needed: the folder to write the packed data into")
     config = load_config(arguments.config, {**flags, "data_format": "files"}, words)
+    refuse_packed(config.data_path, PACKED_ALREADY)
     if config.data_format != "files":
         raise UserError(f"data_format={config.data_format}: a data set is packed from its files; leave it out")
     folder = Path(config.output_path)

@@ -108,11 +108,15 @@ def _split_of(tree: dict[str, Any]) -> PackedSplit:
     return PackedSplit(**tree, files=files, samples=samples)
 
 
-def refuse_packed(folder: str | Path) -> None:
+def refuse_packed(folder: str | Path | None, remark: str = "holds packed data; add --data_format mindrecord") -> None:
     """Refuse a packed folder where picture files are wanted.
+
+    Args:
+        folder: None is none.
+        remark: what is said of it.
 
     Raises:
         UserError: if it is one.
     """
-    if (Path(folder) / MANIFEST).is_file():
-        raise UserError(f"{folder}: holds packed data; add --data_format mindrecord")
+    if folder is not None and (Path(folder) / MANIFEST).is_file():
+        raise UserError(f"{folder}: {remark}")

@@ -54,4 +54,5 @@ def data_report(config: Any, train: CheckedData, val: CheckedData | None) -> lis
     copies = describe_copies(train.dataset, val.dataset) if val else []
     origins = {"training": train, **({"validation": val} if val else {})}
     lines.append(f"pictures: {', '.join(f'for {part} from {data.dataset.origin}' for part, data in origins.items())}")
-    return [*lines, *describe_weights(config, info), *copies, CHECK_HINT]
+    hints = [CHECK_HINT] if config.data_format == "files" else []  # packed data were looked at when they were packed
+    return [*lines, *describe_weights(config, info), *copies, *hints]

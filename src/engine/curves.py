@@ -13,6 +13,7 @@ Records = Sequence[Mapping[str, Any]]
 
 _MIN_SMOOTHED = 40  # values of a curve below which it is drawn as it is
 _WINDOWS = 25  # a smoothed curve's window is this part of it
+_HEADROOM = 1.06  # of the upper limit, over the largest value
 _MAX_IN_COLUMN = 8  # names of runs in the legend
 
 
@@ -91,19 +92,20 @@ def _limit(panel: Any, name: str) -> None:
     if name == "miou":
         panel.set_ylim(0, 1)
     elif panel.lines:
-        panel.set_ylim(bottom=0, top=None if name == "lr" else _top(panel))
+        panel.set_ylim(bottom=0, top=_top(panel, clips=name != "lr"))
     else:
         panel.text(0.5, 0.5, "not in the log", transform=panel.transAxes, ha="center", va="center", color="0.5")
 
 
-def _top(panel: Any) -> float | None:
-    """Return an upper limit above which only a hundredth of the values lies, where the largest are far away; None: no limit."""
+def _top(panel: Any, *, clips: bool) -> float | None:
+    """Return an upper limit a little above the values or, where the largest are far away, above all but a hundredth; None: no limit."""
     values = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in panel.lines])
     finite = values[np.isfinite(values)]
-    if not len(finite):
+    if not len(finite) or finite.max() <= 0:
         return None
+    largest = float(finite.max())
     common = 1.15 * float(np.quantile(finite, 0.99))
-    return common if finite.max() > 2 * common > 0 else None
+    return common if clips and largest > 2 * common > 0 else _HEADROOM * largest
 
 
 def _share_steps(panels: Sequence[Any], runs: Mapping[str, Records]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
+from src.data.statistics import counted
 from src.engine.curves import draw_runs
 from src.engine.run_records import read_run, run_names
 from src.runtime.entry import OneLineParser, run
@@ -42,7 +43,7 @@ def _check_output(output: Path) -> None:
 
 def _content(records: Sequence[dict]) -> str:
     kinds = [record["kind"] for record in records]
-    return f"to step {records[-1]['step']}, {kinds.count('train')} records, {kinds.count('eval')} evaluations"
+    return f"to step {records[-1]['step']}, {counted(kinds.count('train'), 'record')}, {counted(kinds.count('eval'), 'evaluation')}"
 
 
 if __name__ == "__main__":

@@ -248,7 +248,16 @@ def check_images(images: Images) -> None:
     if len(images) == 0:
         raise ValueError("no picture to predict")
     for image in images:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"a picture has shape {image.shape} and dtype {image.dtype}; expected (H, W, 3) uint8 RGB")
+        _check_image(image)
         if image.shape != images[0].shape:
             raise ValueError(f"pictures of one batch differ in size: {images[0].shape[:2]} and {image.shape[:2]}; give them one by one")
+
+
+def _check_image(image: Any) -> None:
+    if not isinstance(image, np.ndarray):
+        what = f"{type(image).__name__} {str(image)[:200]!r}"
+        if image is None:
+            what = "None (as cv2.imread gives for a file that it cannot read)"
+        raise ValueError(f"a picture is {what}; expected its pixels, an array (H, W, 3) uint8 RGB")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"a picture has shape {image.shape} and dtype {image.dtype}; expected (H, W, 3) uint8 RGB, H and W 1 or more")

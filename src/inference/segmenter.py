@@ -8,6 +8,7 @@ import numpy as np
 
 from src.checkpoint.run_folder import config_for_checkpoint
 from src.checkpoint.weights import load_weights
+from src.config.errors import UserError
 from src.config.loading import load_config
 from src.data.basedataset import DatasetInfo
 from src.data.registry import dataset_info
@@ -64,8 +65,10 @@ class Segmenter:
             words: `key.sub=value` overrides, such as "eval.flip=True".
 
         Raises:
-            UserError: if a file is missing, or weights and configuration do not fit.
+            UserError: if a file is missing or an exported model, or weights and configuration do not fit.
         """
+        if Path(path).suffix == ".mindir":
+            raise UserError(f"{path}: an exported model is for predict.py; give the .ckpt file that it was made from")
         source = config_for_checkpoint(Path(path), config)
         return cls.from_config(load_config(source, {"checkpoint_path": str(path)}, words), Path(path))
 

@@ -8,7 +8,7 @@ from src.data.loader import EvalSample
 from src.inference.palette import overlay
 
 MAX_WIDTH = 640  # pixels
-WRONG = (226, 32, 44)  # RGB
+WRONG = (255, 0, 140)  # RGB, a pink that is far from every class's colour in Cityscapes
 STRIPES = ((70, 78, 92), (112, 122, 138))  # RGB, of what is ignored
 STRIPE_WIDTH = 5  # pixels
 _JPEG_QUALITY = 82
@@ -36,7 +36,7 @@ def draw_pictures(sample: EvalSample, prediction: np.ndarray, ignored: np.ndarra
 
 
 def error_map(picture: np.ndarray, wrong: np.ndarray, ignored: np.ndarray) -> np.ndarray:
-    """Return the picture in grey, with what is wrong in red and what is ignored under stripes.
+    """Return the picture in grey, with what is wrong in pink and what is ignored under stripes.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
@@ -46,7 +46,7 @@ def error_map(picture: np.ndarray, wrong: np.ndarray, ignored: np.ndarray) -> np
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    # Brightened, so that red stands out from dark streets too.
+    # Brightened, so that the colour stands out from dark streets too.
     grey = 96 + 0.6 * cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
     share = wrong[..., None]
     drawn = (1 - share) * grey + share * np.asarray(WRONG, np.float32)

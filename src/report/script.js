@@ -34,6 +34,19 @@ function sortBy(head) {
 
 for (const head of document.querySelectorAll("th")) head.addEventListener("click", () => sortBy(head));
 
+// Says whether a table is wider than its box, and whether there is more of it to the right.
+function markWidth(box) {
+  box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1);
+  box.classList.toggle("more", box.scrollWidth > box.clientWidth + box.scrollLeft + 1);
+}
+
+const widths = new ResizeObserver(entries => entries.forEach(entry => markWidth(entry.target)));
+for (const box of document.querySelectorAll(".scroll")) {
+  widths.observe(box);
+  box.addEventListener("scroll", () => markWidth(box));
+  markWidth(box);
+}
+
 const large = document.getElementById("large");
 for (const button of document.querySelectorAll(".zoom")) {
   button.addEventListener("click", () => {

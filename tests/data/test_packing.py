@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from src.config import UserError, load_config
 from src.data import packing
+from src.data.check.__main__ import main as check
 from src.data.loader import build_dataset
 from src.data.pack import main as pack
 from src.data.pack import run
@@ -38,7 +40,9 @@ def names(folder):
 def test_says_what_was_written(root, capsys):
     assert pack(flags(root)) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("train: 6 pictures of train.txt in 1 file, ") and " times the 0.0 MB of pictures and labels" in lines[0]
+    assert lines[0].startswith("train: 6 pictures of train.txt in 1 file, ") and "0.05 MB of pictures and labels" in lines[0]
+    room = float(re.search(r"([\d.]+) MB on the disk", lines[0])[1])
+    assert room < 1 < (root.parent / "packed/train-000.mindrecord").stat().st_size / 1e6  # a page of 4 MiB that is nearly empty
     assert lines[2].startswith("12 pictures packed in ") and lines[2].endswith(str(root.parent / "packed"))
     assert names(root.parent) == ["data", "packed"]
     assert all(os.access(path, os.R_OK) and path.stat().st_mode & 0o777 == 0o644 for path in (root.parent / "packed").glob("*.mindrecord*"))
@@ -57,6 +61,14 @@ def test_what_is_there_is_kept_or_replaced(root):
     assert (packed / MANIFEST).read_bytes() == before and names(root.parent) == ["data", "packed"]
     assert pack(flags(root, "--force", "train.num_samples=5", "eval.num_samples=5")) == 0
     assert (packed / MANIFEST).read_bytes() != before and names(root.parent) == ["data", "packed"]
+
+
+def test_what_is_packed_is_not_packed_again(root):
+    (root / MANIFEST).write_text("{}")
+    for look, message in ((pack, "is packed already: train on it with --data_format"), (check, "packed data were looked at when")):
+        with pytest.raises(UserError, match=f"{root}: {message}"):
+            look(flags(root))
+    assert names(root.parent) == ["data"]
 
 
 def test_other_things_are_never_replaced(root, tmp_path):

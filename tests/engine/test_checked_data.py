@@ -45,6 +45,8 @@ def test_the_report_with_validation_and_without(tmp_path):
     absent = "training labels do not hold building, pole, pavement, tree"
     starts = ["training data", absent, "pictures: for training from train.txt", "python -m src.data.check"]
     assert all(line.startswith(start) for line, start in zip(data_report(config, checked, None), starts, strict=True))
+    packed = tiny_config(tmp_path, "data_format=mindrecord")
+    assert not any("src.data.check" in line for line in data_report(packed, checked, None))
     (tmp_path / "val/1.png").write_bytes((tmp_path / "train/3.png").read_bytes())
     origins = "pictures: for training from train.txt, for validation from val.txt"
     starts = ["training data", "validation data", "neither training nor", origins, "warning: pictures both", "python -m"]

@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from src.config.errors import UserError
-from src.engine.curves import curve, epoch_steps, smooth
+from src.engine.curves import _limit, curve, epoch_steps, smooth
 from src.engine.plot_curves import main
 from src.engine.run_records import parse_log, read_run, run_names
 from src.runtime.entry import run
@@ -114,7 +115,7 @@ def test_runs_of_all_kinds_are_drawn_into_one_picture(tmp_path: Path, capsys: py
     alone, together = tmp_path / "alone.png", tmp_path / "all runs.png"
     assert run(main, [str(first), "--output", str(alone)]) == 0
     assert run(main, [str(first), str(second), str(log), "--output", str(together)]) == 0
-    assert "a run (to step 60, 60 records, 1 evaluations), second (to step 3, 2 records, 0 evaluations), zoo (" in capsys.readouterr().out
+    assert "a run (to step 60, 60 records, 1 evaluation), second (to step 3, 2 records, 0 evaluations), zoo (" in capsys.readouterr().out
     pictures = [cv2.imread(str(path)) for path in (alone, together)]
     assert pictures[0].shape == pictures[1].shape == (675, 1170, 3)
     # The second and third colour of the runs are in the picture of three alone.
@@ -151,3 +152,16 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_curve_touches_the_upper_edge_unless_it_is_cut_off() -> None:
+    def top(values: list[float], name: str) -> float:
+        panel = Figure().subplots()
+        panel.plot(values)
+        _limit(panel, name)
+        return panel.get_ylim()[1]
+
+    assert top([7.0, 6.9, 7.2], "images_per_second") == pytest.approx(1.06 * 7.2)  # Matplotlib's own would be 7.215
+    assert top([0.01, 0.0101], "lr") == pytest.approx(1.06 * 0.0101)
+    assert top([1000.0] + [1.0] * 200, "loss") == pytest.approx(1.15)
+    assert top([0.0, 0.0], "lr") > 0

@@ -1,5 +1,6 @@
 """The predictor against straightforward numpy: resizing, scales, flip, windows; modes, sizes and what it refuses."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -10,6 +11,7 @@ from mindspore import Tensor, nn
 
 from src.config.errors import UserError
 from src.inference.predictor import Predictor
+from src.inference.segmenter import Segmenter
 from src.inference.sliding import window_starts
 
 NUM_CLASSES = 5
@@ -283,6 +285,10 @@ def test_from_config_predicts_as_the_options_say(net):
     [
         ([], "no picture"),
         ([np.zeros((4, 4, 3), np.float32)], "float32; expected"),
+        ([None], r"a picture is None \(as cv2.imread gives for a file that it cannot read\); expected its pixels, an array \(H, W, 3\)"),
+        ([Path("a.png")], r"a picture is PosixPath 'a.png'; expected its pixels"),
+        (["a.png"], r"a picture is str 'a.png'; expected its pixels"),
+        ([np.zeros((0, 4, 3), np.uint8)], r"shape \(0, 4, 3\) .* H and W 1 or more"),
         ([np.zeros((4, 4), np.uint8)], r"shape \(4, 4\)"),
         ([np.zeros((4, 4, 4), np.uint8)], r"shape \(4, 4, 4\)"),
         ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)], "differ in size"),
@@ -293,6 +299,11 @@ def test_wrong_pictures_are_refused(net, images, message):
         predictor_of(net).predict(images)
     with pytest.raises(ValueError, match=message):
         predictor_of(net).scores(images)
+
+
+def test_an_exported_model_is_for_predict_py():
+    with pytest.raises(UserError, match=r"model.mindir: an exported model is for predict.py; give the .ckpt"):
+        Segmenter.from_checkpoint("model.mindir")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def test_table_adds_up() -> None:
     [
         (["--config", "hrnetv2_w49"], "hrnetv2_w48"),
         (["--image_size", "16", "64"], "--image_size 16 64: this network needs at least 32 pixels"),
+        (["--image_size", "1000000", "1000000"], "--image_size 1000000 1000000: more than 268,435,456 pixels in a batch"),
+        (["--image_size", "64", "64", "--batch", "1000000"], "--image_size 64 64 --batch 1000000: more than 268,435,456 pixels"),
         (["--depth", "0"], "--depth 0: expected 1 or more"),
         (["model.nmae=x"], "model.name"),
     ],

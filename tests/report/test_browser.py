@@ -12,6 +12,10 @@ from tests.report.evaluated import write_page
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, [os.environ["OCRNET_BROWSER"]] if os.environ.get("OCRNET_BROWSER") else NAMES)), None)
+# Of each table: does its box say that it is wider, that there is more to the right, and how its first column is placed.
+BOXES = """Array.from(document.querySelectorAll('.scroll table'), table => ({
+    id: table.id, wide: table.parentElement.classList.contains('wide'), more: table.parentElement.classList.contains('more'),
+    first: getComputedStyle(table.querySelector('td, th')).position}))"""
 COUNT, NUM_CLASSES = 30, 12
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)}; OCRNET_BROWSER names one")
@@ -106,6 +110,11 @@ def test_a_click_on_a_picture_shows_it_large(visit):
 def test_narrow_windows_and_contrast(browser, report, scheme):
     visit = Visit(browser, report[0], width=360, scheme=scheme)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360  # tables scroll inside their boxes
+    boxes = {box["id"]: box for box in visit.page.evaluate(BOXES)}
+    assert boxes["classes"]["wide"] and boxes["classes"]["more"] and boxes["classes"]["first"] == "sticky"
+    assert not boxes["times"]["wide"]  # it is narrow enough to be read at once
+    visit.page.evaluate("document.querySelector('#classes').parentElement.scrollLeft = 9999")
+    visit.page.wait_for_function("!document.querySelector('#classes').parentElement.classList.contains('more')")
     paper, ink = (
         visit.page.evaluate(f"getComputedStyle(document.querySelector('section')).{name}.match(/\\d+/g).map(Number)")
         for name in ("backgroundColor", "color")

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from src.config import load_config
+from src.data.registry import dataset_info
 from src.engine.evaluator import evaluate
 from src.report.collector import Collector
 from src.report.drawing import MAX_WIDTH, STRIPES, WRONG, draw_pictures, error_map
@@ -79,6 +81,12 @@ def test_time_by_a_clock_by_hand():
     assert predictor.protocol == RedChannelPredictor.protocol
 
 
+def test_the_colour_of_errors_is_no_class_of_cityscapes():
+    colors = np.concatenate([[WRONG], dataset_info(load_config("hrnetv2_w48", {}, [])).palette]).astype(np.float32) / 255
+    lab = cv2.cvtColor(colors[None], cv2.COLOR_RGB2Lab)[0]
+    assert np.linalg.norm(lab[1:] - lab[0], axis=1).min() > 35  # CIE 1976; a just noticeable difference is 2.3
+
+
 def test_error_map():
     picture = np.full((20, 20, 3), (10, 200, 90), np.uint8)
     wrong, ignored = np.zeros((20, 20), np.float32), np.zeros((20, 20), bool)
@@ -102,5 +110,5 @@ def test_pictures_are_drawn_small_and_show_thin_errors():
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in draw_pictures(sample, prediction, label > 9, info_of(3))
     ]
     assert [picture.shape for picture in drawn] == [(100, MAX_WIDTH, 3)] * 3
-    blue, _, red = drawn[2][50].mean(axis=0)
-    assert red > blue + 20 and abs(int(drawn[2][20, 20, 2]) - int(drawn[2][20, 20, 0])) < 5
+    _, green, red = drawn[2][50].mean(axis=0)
+    assert red > green + 20 and abs(int(drawn[2][20, 20, 2]) - int(drawn[2][20, 20, 0])) < 5

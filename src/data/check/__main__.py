@@ -27,11 +27,13 @@ from src.data.check.recipe import balance_findings, batch_findings, class_findin
 from src.data.check.report import as_tree, format_classes, format_findings, format_split
 from src.data.check.survey import Survey, survey
 from src.data.loader import build_dataset
+from src.data.packed_manifest import refuse_packed
 from src.data.statistics import counted
 from src.runtime.entry import EXIT_FAILED, build_parser, run, split_arguments
 
 JSON_FILE, CHART_FILE = "data_check.json", "class_histogram.png"
 LIMIT = 20
+PACKED_BEFORE = "packed data were looked at when they were packed; check the files they are made of"
 
 
 def open_splits(config: Any) -> tuple[dict[str, BaseDataset], list[Finding]]:
@@ -109,9 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags, words = split_arguments(arguments)
     config = load_config(arguments.config, flags, words)
     if config.data_format != "files":
-        raise UserError(
-            f"data_format={config.data_format}: packed data were looked at when they were packed; check the files they are made of"
-        )
+        raise UserError(f"data_format={config.data_format}: {PACKED_BEFORE}")
+    refuse_packed(config.data_path, PACKED_BEFORE)
     splits, findings = open_splits(config)
     folder = Path(config.output_path) if "output_path" in flags else None
     if folder:

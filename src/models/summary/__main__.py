@@ -16,6 +16,7 @@ from src.config.networks import smallest_side
 from src.runtime.entry import OneLineParser, WorkError, run
 from src.runtime.environment import prepare_environment
 
+MAX_PIXELS = 2**28  # of a batch, 16384x16384: an operator's numbers of a larger one may not fit MindSpore's integers
 NOTES = """\
 layers: convolutions and matrix products. parameters: what training changes, without batch norms' statistics.
 GMACs: 10^9 multiplications with an addition each, of convolutions and matrix products; GFLOPs: twice that. Papers call either "FLOPs".
@@ -29,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     height, width = arguments.image_size or config.train.image_size
     _check(arguments, height, width, config)
     prepare_environment("CPU")
+    table = summarise(config, (arguments.batch, 3, height, width), arguments.depth)
     print(f"{config.model.name} of {arguments.config}, {config.dataset.num_classes} classes, {arguments.batch}x3x{height}x{width}\n")
-    print(summarise(config, (arguments.batch, 3, height, width), arguments.depth))
+    print(table)
     print(f"\n{NOTES}")
     return 0
 
@@ -81,6 +83,9 @@ def _check(arguments: argparse.Namespace, height: int, width: int, config: Any) 
     for name in ("depth", "batch"):
         if getattr(arguments, name) < 1:
             raise UserError(f"--{name} {getattr(arguments, name)}: expected 1 or more")
+    if arguments.batch * height * width > MAX_PIXELS:
+        size = f"--image_size {height} {width}" + (f" --batch {arguments.batch}" if arguments.batch > 1 else "")
+        raise UserError(f"{size}: more than {MAX_PIXELS:,d} pixels in a batch; give a smaller size")
 
 
 if __name__ == "__main__":
