@@ -32,7 +32,9 @@ def _softmax(x: np.ndarray, axis: int) -> np.ndarray:
     return raised / raised.sum(axis, keepdims=True)
 
 
-def test_maps_belong_to_the_networks_own_logits() -> None:  # in GRAPH mode
+@pytest.mark.parametrize("mode_name", ["PYNATIVE", pytest.param("GRAPH", marks=pytest.mark.slow)])
+def test_maps_belong_to_the_networks_own_logits(mode_name: str, pynative: None) -> None:
+    ms.set_context(mode=getattr(ms, f"{mode_name}_MODE"))
     network, _ = _network()
     aux, out = (logits.asnumpy() for logits in network(Tensor(IMAGE)))
     logits, regions, relation = (value.asnumpy() for value in OCRMaps(network).set_train(False)(Tensor(IMAGE)))
