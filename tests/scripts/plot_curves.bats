@@ -13,7 +13,7 @@ setup() {
 
 @test "runs are drawn from any folder, into curves.png or the file named" {
   run -0 bash "$SCRIPT" "a run" zoo.log
-  [[ "$output" == "curves.png: a run (to step 2, 2 records, 0 evaluations), zoo (to step 1, 1 records, 1 evaluations)" ]]
+  [[ "$output" == "curves.png: a run (to step 2, 2 records, 0 evaluations), zoo (to step 1, 1 record, 1 evaluation)" ]]
   [ -s curves.png ]
   run -0 bash "$SCRIPT" zoo.log --output "a run/picture.png"
   [ -s "a run/picture.png" ]
