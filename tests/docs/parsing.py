@@ -44,7 +44,8 @@ def _is_assignment(words: list[str]) -> bool:
 def _check_program(words: list[str], text: str) -> None:
     if words[0] == "python" and words[1] != "-c":
         check_flags(words[1:])
-    elif words[0] in ("bash", "source") and not (PROJECT / words[1]).is_file():
+    # The scripts make .venv, or use the environment that OCRNET_VENV names.
+    elif words[0] in ("bash", "source") and not words[1].startswith(".venv/") and not (PROJECT / words[1]).is_file():
         raise ValueError(f"{text}: no {words[1]}")
     elif words[0] == "pip":
         for flag, value in zip(words, words[1:], strict=False):

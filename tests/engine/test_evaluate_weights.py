@@ -54,7 +54,7 @@ def test_a_report_changes_no_number(weights: Path, tmp_path: Path, capfd: pytest
     assert f"report: {tmp_path / 'with' / 'report.html'}" in capfd.readouterr().out
     text = (tmp_path / "with" / "report.html").read_text()
     assert f"<dd>{contents[0]['miou']:.4f}</dd>" in text
-    assert str(weights.resolve()) in text and "best.ckpt" in text and "mindspore 2.8.0" in text and "seg_hrnet_ocr on CamVid" in text
+    assert str(weights.resolve()) in text and "best.ckpt" in text and "MindSpore 2.8.0" in text and "seg_hrnet_ocr on CamVid" in text
     assert text.count('<figure class="worst">') == 2 and text.count('<figure class="best">') == 1
 
 
