@@ -28,6 +28,14 @@ LOG = logging.getLogger("ocrnet")
 READER_ERROR = re.compile(rf"{UserError.__name__}: ([^\n]+)")
 
 
+def list_of(config: DictConfig, split: str) -> tuple[str, int]:
+    """Return the list of a split, "train" or "val", and how many of its first pictures are used; 0 uses all."""
+    return {
+        "train": (config.train.train_list, config.train.num_samples),
+        "val": (config.eval.eval_list, config.eval.num_samples),
+    }[split]
+
+
 def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> BaseDataset:
     """Return the pictures and labels of a split.
 
@@ -46,10 +54,7 @@ def build_dataset(config: DictConfig, split: str, *, complete: bool = True) -> B
             f"dataset.num_classes is {section.num_classes} but {section.name} has {NUM_CLASSES[section.name]} classes; "
             "dataset.name says which data set it is"
         )
-    list_file, num_samples = {
-        "train": (config.train.train_list, config.train.num_samples),
-        "val": (config.eval.eval_list, config.eval.num_samples),
-    }[split]
+    list_file, num_samples = list_of(config, split)
     info = dataset_info(config)
     if config.data_format == "mindrecord":
         return PackedDataset(config.data_path, list_file, split, section.ignore_label, num_samples, info)

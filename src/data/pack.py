@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from src.config import UserError, load_config
 from src.data.basedataset import BaseDataset
-from src.data.loader import build_dataset
+from src.data.loader import build_dataset, list_of
 from src.data.packed_manifest import Manifest, PackedSplit, refuse_packed
 from src.data.packing import pack_samples
 from src.data.read_ahead import num_readers
@@ -45,19 +45,13 @@ def write_packed(config: Any, datasets: Mapping[str, BaseDataset], folder: Path)
     with tqdm(total=sum(map(len, datasets.values())), desc="packing", unit="img", disable=not sys.stderr.isatty(), leave=False) as bar:
         for split, dataset in datasets.items():
             files, samples = pack_samples(dataset, folder, split, num_readers(config.workers), bar.update)
-            list_file, number = _list_of(config, split)
+            list_file, number = list_of(config, split)
             label_ids = {str(value): train_id for value, train_id in dataset.label_ids().items()}
             splits[split] = PackedSplit(list_file, number, label_ids, files, samples)
     _write_classes(config, folder)
     manifest = Manifest(config.dataset.name, list(next(iter(datasets.values())).info.class_names), splits)
     manifest.write(folder)
     return manifest
-
-
-def _list_of(config: Any, split: str) -> tuple[str, int]:
-    if split == "train":
-        return config.train.train_list, config.train.num_samples
-    return config.eval.eval_list, config.eval.num_samples
 
 
 def _classes_file(config: Any) -> Path | None:
