@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from src.metrics.confusion import ConfusionMatrix
+
 NUM_CLASSES = 4
 IGNORED = 255
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
@@ -27,6 +29,17 @@ def random_pair(seed, size_hw=(60, 80)):
     label[10:16, 5:40] = IGNORED
     label[rng.random(size_hw) < 0.02] = IGNORED
     return label.astype(np.uint8), prediction.astype(np.uint8)
+
+
+def check_sums(counts, pairs):
+    """Check that a kind of counts of pairs of label and prediction adds up, over its bins, to their confusion matrix."""
+    confusion = ConfusionMatrix(NUM_CLASSES)
+    for label, prediction in pairs:
+        confusion.update(prediction, label)
+    right = np.diag(confusion.matrix)
+    assert np.array_equal(counts.hits.sum(axis=1), right)
+    assert np.array_equal(counts.misses.sum(axis=1), confusion.matrix.sum(axis=1) - right)
+    assert np.array_equal(counts.false_alarms.sum(axis=1), confusion.matrix.sum(axis=0) - right)
 
 
 def pixels_of(shape):

@@ -12,8 +12,7 @@ from src.metrics.boundary import (
     boundary_width,
     is_near_boundary,
 )
-from src.metrics.confusion import ConfusionMatrix
-from tests.metrics.brute_force import IGNORED, NUM_CLASSES, binned, border_distance, near_its_end, random_pair
+from tests.metrics.brute_force import IGNORED, NUM_CLASSES, binned, border_distance, check_sums, near_its_end, random_pair
 
 
 def counted(kind, *pairs, num_classes=NUM_CLASSES):
@@ -105,13 +104,7 @@ def test_boundary_iou_equals_the_definition(seed):
 
 def test_sums_over_bands_are_those_of_the_confusion_matrix():
     pairs = [random_pair(seed, (30 + seed, 50)) for seed in range(5)]
-    counts, confusion = counted(BorderDistanceCounts, *pairs), ConfusionMatrix(NUM_CLASSES)
-    for label, prediction in pairs:
-        confusion.update(prediction, label)
-    right = np.diag(confusion.matrix)
-    assert np.array_equal(counts.hits.sum(axis=1), right)
-    assert np.array_equal(counts.misses.sum(axis=1), confusion.matrix.sum(axis=1) - right)
-    assert np.array_equal(counts.false_alarms.sum(axis=1), confusion.matrix.sum(axis=0) - right)
+    check_sums(counted(BorderDistanceCounts, *pairs), pairs)
 
 
 def test_a_picture_of_one_class_has_no_border_but_its_edge():

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from src.metrics.confusion import ConfusionMatrix
 from src.metrics.object_size import NUM_SIZES, SIZE_LIMITS, ObjectSizeCounts, object_sizes
-from tests.metrics.brute_force import IGNORED, NUM_CLASSES, binned, object_areas, random_pair
+from tests.metrics.brute_force import IGNORED, NUM_CLASSES, binned, check_sums, object_areas, random_pair
 
 
 def counted(*pairs, num_classes=NUM_CLASSES):
@@ -73,13 +72,7 @@ def test_equals_the_definition(seed):
 
 def test_sums_are_those_of_the_confusion_matrix():
     pairs = [random_pair(seed, (30 + seed, 50)) for seed in range(5)]
-    counts, confusion = counted(*pairs), ConfusionMatrix(NUM_CLASSES)
-    for label, prediction in pairs:
-        confusion.update(prediction, label)
-    right = np.diag(confusion.matrix)
-    assert np.array_equal(counts.hits.sum(axis=1), right)
-    assert np.array_equal(counts.misses.sum(axis=1), confusion.matrix.sum(axis=1) - right)
-    assert np.array_equal(counts.false_alarms.sum(axis=1), confusion.matrix.sum(axis=0) - right)
+    check_sums(counted(*pairs), pairs)
 
 
 def test_a_class_of_the_ignored_number_is_ignored():
