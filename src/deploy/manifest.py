@@ -5,7 +5,7 @@ import json
 import math
 import reprlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from src.config.errors import UserError
 from src.data.transforms import network_input
 
 FORMAT = 1
-KINDS = ("native", "lite2", "air")
+KINDS = ("native", "lite2", "air", "onnx", "openvino")
+PRECISIONS = ("fp32", "int8")
+SIDES = ("batch", "height", "width")  # that a graph may take in any size
 READ_BLOCK = 1 << 20  # bytes
 
 
@@ -30,6 +32,8 @@ class InputSpec:
         color_order: order of the three channels, "RGB" or "BGR".
         mean: of each channel in color_order, of values 0..1.
         std: likewise.
+        dynamic: those of SIDES that the graph takes in any size; `shape` then has the size that it was checked with, and that programs use
+            unless they are told another one.
     """
 
     shape: tuple[int, int, int, int]
@@ -37,6 +41,7 @@ class InputSpec:
     color_order: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    dynamic: tuple[str, ...] = ()
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -54,7 +59,7 @@ class OutputSpec:
 
     Attributes:
         kind: "logits" at the network's stride, or "labels" at the input's size.
-        shape: (batch, K, h, w) of logits, (batch, height, width) of labels.
+        shape: (batch, K, h, w) of logits, (batch, height, width) of labels, for the input's shape.
         dtype: "float32" of logits, "uint8" of labels.
         align_corners: of the bilinear resizing of logits to a picture's size, before the argmax.
         half_pixel_centers: likewise; without align_corners, False scales upper left corners.
@@ -74,7 +79,8 @@ class Manifest:
     Attributes:
         model_file: name of the model file, which lies in the same folder.
         sha256: of the model file, hexadecimal.
-        kind: "native" (MindSpore, and MindSpore Lite of its generation), "lite2" (lowered for MindSpore Lite 2.0.0) or "air" (Ascend).
+        kind: "native" (MindSpore, and MindSpore Lite of its generation), "lite2" (lowered for MindSpore Lite 2.0.0), "air" (Ascend),
+            "onnx", or "openvino" (OpenVINO's own .xml, whose weights are a file of their own).
         input: what the graph takes.
         output: what it gives.
         class_names: K names, in the order of the classes.
@@ -83,6 +89,9 @@ class Manifest:
         versions: name -> version of what wrote the model.
         checkpoint: "file" and "sha256" of the weights.
         config: the complete configuration.
+        weights: "file" and "sha256" of the file of weights beside the model file; empty: the model file holds them.
+        precision: of PRECISIONS, in which the graph's convolutions compute.
+        quantization: how an int8 model was made (src.deploy.quantization); empty of others.
     """
 
     model_file: str
@@ -96,17 +105,22 @@ class Manifest:
     versions: Mapping[str, str]
     checkpoint: Mapping[str, str]
     config: Mapping[str, Any]
+    weights: Mapping[str, str] = field(default_factory=dict)
+    precision: str = "fp32"
+    quantization: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the file."""
+        model = {"file": self.model_file, "sha256": self.sha256, "kind": self.kind, "precision": self.precision}
         return {
             "format": FORMAT,
-            "model": {"file": self.model_file, "sha256": self.sha256, "kind": self.kind},
+            "model": {**model, **({"weights": dict(self.weights)} if self.weights else {})},
             "input": {**asdict(self.input), "layout": "NCHW", "resize": "bilinear, half pixel centers"},
             "output": asdict(self.output),
             "classes": {"names": self.class_names, "palette": self.palette, "ignore_label": self.ignore_label},
             "versions": dict(self.versions),
             "checkpoint": dict(self.checkpoint),
+            **({"quantization": dict(self.quantization)} if self.quantization else {}),
             "config": dict(self.config),
         }
 
@@ -184,6 +198,9 @@ def _check(manifest: Manifest) -> None:
     """Refuse what no export writes by a ValueError that names it."""
     choices = {
         "model.kind": (manifest.kind, KINDS),
+        "model.precision": (manifest.precision, PRECISIONS),
+        "model.weights": (manifest.weights.keys() >= {"file", "sha256"}, (manifest.kind == "openvino",)),
+        "sides of input.dynamic": (set(manifest.input.dynamic) <= set(SIDES), (True,)),
         "input.dtype": (manifest.input.dtype, ("float32", "uint8")),
         "input.color_order": (manifest.input.color_order, ("RGB", "BGR")),
         "output.kind and dtype": ((manifest.output.kind, manifest.output.dtype), (("logits", "float32"), ("labels", "uint8"))),
@@ -208,13 +225,22 @@ def _from_json(content: dict[str, Any]) -> Manifest:
     def several(path: str, kind: type) -> tuple[Any, ...]:
         return _tuple_of_kind(path, _value(content, path), kind)
 
+    # Manifests of earlier versions lack them.
+    model, spec = _of_kind("model", content["model"], dict), _of_kind("input", content["input"], dict)
+    later = {
+        "weights": _of_kind("model.weights", model.get("weights", {}), dict),
+        "precision": _of_kind("model.precision", model.get("precision", "fp32"), str),
+        "quantization": _of_kind("quantization", content.get("quantization", {}), dict),
+    }
+    dynamic = _tuple_of_kind("input.dynamic", spec.get("dynamic", []), str)
+
     return Manifest(
         model_file=one("model.file", str),
         sha256=one("model.sha256", str),
         kind=one("model.kind", str),
         input=InputSpec(
             *(several("input.shape", int), one("input.dtype", str), one("input.color_order", str)),
-            *(several("input.mean", float), several("input.std", float)),
+            *(several("input.mean", float), several("input.std", float), dynamic),
         ),
         output=OutputSpec(
             *(one("output.kind", str), several("output.shape", int), one("output.dtype", str)),
@@ -226,6 +252,7 @@ def _from_json(content: dict[str, Any]) -> Manifest:
         versions=one("versions", dict),
         checkpoint=one("checkpoint", dict),
         config=one("config", dict),
+        **later,
     )
 
 

@@ -180,9 +180,11 @@ def write_sample(folder: Path, name: str, graph_input: np.ndarray, label: np.nda
 
 def write_index(folder: Path, entries: Sequence[SampleEntry], spec: InputSpec, class_names: Sequence[str], ignore_label: int) -> None:
     """Write the index, which makes the folder a whole one."""
+    made_for = asdict(spec)
+    del made_for["dynamic"]  # binaries have one size
     index = {
         "format": FORMAT,
-        "input": {**asdict(spec), "shape": spec.shape[1:]},
+        "input": {**made_for, "shape": spec.shape[1:]},
         "num_classes": len(class_names),
         "class_names": list(class_names),
         "ignore_label": ignore_label,
