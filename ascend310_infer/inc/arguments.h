@@ -10,15 +10,19 @@
 namespace ocrnet {
 
 struct Options {
-  std::string mindir_path;
+  std::string model_path;
   std::string dataset_path;
-  std::string manifest;  // empty: mindir_path with .json
+  std::string manifest;   // empty: model_path with .json
+  std::string backend;    // empty: the one for the model's kind
+  std::string precision;  // empty: the model's
   std::string device_type = "CPU";
   int device_id = 0;
+  std::string mode = "latency";
+  int streams = 0;  // 0: as many as the library finds right
   std::string result_path = "result_Files";
-  int threads = 0;  // 0: the number of cores
+  int threads = 0;  // 0: as many as the library finds right
   int batch = 0;    // 0: the model's
-  bool logits = false;
+  std::string outputs = "labels";
   bool keep_going = false;
   bool help = false;
   bool version = false;

@@ -2,11 +2,13 @@
 #ifndef OCRNET_INC_ENGINE_H_
 #define OCRNET_INC_ENGINE_H_
 
-#include <cstdint>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "inc/processor.h"
 #include "inc/status.h"
 #include "inc/tensor.h"
 
@@ -16,31 +18,49 @@ struct EngineOptions {
   std::string model_path;
   std::string device_type;  // "CPU", "GPU" or "Ascend"
   int device_id = 0;
-  int threads = 1;
+  int threads = 0;  // on the CPU; 0: as many as the library takes by itself
+  Precision precision = Precision::kFp32;
+  bool throughput = false;  // as many pictures per second as possible, rather than each as soon as possible
+  int streams = 0;          // inferences at once for throughput; 0: as many as the library takes by itself
+  TensorSpec input;         // what the model is to take; where its own sides are of any size they become these
 };
 
-// A loaded model with one input and one output of fixed shapes. Used by one thread at a time.
+// A loaded model with one input and one output of fixed shapes.
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual TensorSpec input() const = 0;
   virtual TensorSpec output() const = 0;
 
-  // Runs the model.
+  // Returns how many inferences can be under way at once.
+  virtual size_t num_lanes() const { return 1; }
+  // Returns the CPU threads of all lanes together; 0: unknown, or on another device.
+  virtual int num_threads() const = 0;
+  // Returns which of the library's kernels compute the convolutions, for the log; empty where it does not tell.
+  virtual std::string Kernels() const { return ""; }
+
+  // Runs the model. Each lane is used by one thread at a time.
   // input: input().num_bytes() bytes; output: room for output().num_bytes() bytes. Both are the caller's.
-  virtual Status Run(const void* input, void* output) = 0;
+  virtual Status Run(size_t lane, const void* input, void* output) = 0;
 };
 
 // A library that loads models.
 class Backend {
  public:
   virtual ~Backend() = default;
-  // Returns name and version, such as "MindSpore Lite 2.0.0".
+  // Returns what --backend calls it, one of backend_choice.h's.
+  virtual std::string Name() const = 0;
+  // Returns name and version of the library, such as "MindSpore Lite 2.0.0".
   virtual std::string Version() const = 0;
-  // Returns the newest mind_ir_version that the library reads.
-  virtual int64_t MaxMindIrVersion() const = 0;
+  // Returns whether the library computes in bf16 on this device; asks the library, which takes a moment.
+  virtual bool HasBf16(const EngineOptions& options) const = 0;
+  // Finds out without loading the model whether this version of the library reads it.
+  virtual Status CheckModel(const std::string& model_path) const = 0;
   virtual Status Load(const EngineOptions& options, std::unique_ptr<Engine>* out) const = 0;
 };
+
+// The back ends of a build.
+using Backends = std::vector<std::unique_ptr<Backend>>;
 
 // What the back ends say of their libraries' failures.
 
@@ -54,6 +74,14 @@ Status LoadingFailed(const EngineOptions& options, const std::string& library, c
 // printed on stderr, which is held back, else the text that the step left, else that of its exception.
 // step: returns false where it failed.
 std::string CauseOfFailure(const std::function<bool(std::string* text)>& step);
+
+// Runs a step of a library that throws where it fails; returns in one line why, empty where it did not. Unlike
+// CauseOfFailure it may be called by several threads at once: stderr is left alone.
+std::string CauseOfException(const std::function<void()>& step);
+
+// Returns the line of an exception's text that says what is wrong, without the source lines that OpenVINO puts before
+// it.
+std::string CauseInText(const std::string& text);
 
 }  // namespace ocrnet
 

@@ -7,15 +7,17 @@
 
 #include "inc/arguments.h"
 #include "inc/engine.h"
+#include "inc/processor.h"
 #include "inc/status.h"
 
 namespace ocrnet {
 
-// Checks everything that can be checked before a model is loaded, loads it, runs all samples and writes the results.
-Status Run(const Options& options, const Backend& backend);
+// Checks everything that can be checked before a model is loaded, loads it by the back end that is asked for or fits
+// it, runs all samples and writes the results. processor: this machine's.
+Status Run(const Options& options, const Backends& backends, const Processor& processor);
 
 // Does what the command line says; prints the log to stdout, one line to stderr on failure. Returns the exit status.
-int Main(const std::vector<std::string>& arguments, const Backend& backend);
+int Main(const std::vector<std::string>& arguments, const Backends& backends);
 
 }  // namespace ocrnet
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
 namespace ocrnet {
 namespace {
@@ -11,27 +12,38 @@ constexpr int kMaxNumber = 1 << 16;
 struct Option {
   const char* name;
   std::string Options::* text;
+  const char* choices;  // of the text, as messages say them: "a, b or c"; nullptr: any text
   int Options::* number;
   int smallest;  // of the number
   bool Options::* flag;
 };
 
-constexpr Option Text(const char* name, std::string Options::* text) { return {name, text, nullptr, 0, nullptr}; }
-constexpr Option Number(const char* name, int Options::* number, int smallest) {
-  return {name, nullptr, number, smallest, nullptr};
+constexpr Option Text(const char* name, std::string Options::* text) {
+  return {name, text, nullptr, nullptr, 0, nullptr};
 }
-constexpr Option Flag(const char* name, bool Options::* flag) { return {name, nullptr, nullptr, 0, flag}; }
+constexpr Option Choice(const char* name, std::string Options::* text, const char* choices) {
+  return {name, text, choices, nullptr, 0, nullptr};
+}
+constexpr Option Number(const char* name, int Options::* number, int smallest) {
+  return {name, nullptr, nullptr, number, smallest, nullptr};
+}
+constexpr Option Flag(const char* name, bool Options::* flag) { return {name, nullptr, nullptr, nullptr, 0, flag}; }
 
 constexpr Option kOptions[] = {
-    Text("--mindir_path", &Options::mindir_path),
+    Text("--mindir_path", &Options::model_path),
+    Text("--model_path", &Options::model_path),
     Text("--dataset_path", &Options::dataset_path),
     Text("--manifest", &Options::manifest),
-    Text("--device_type", &Options::device_type),
+    Choice("--backend", &Options::backend, "lite or openvino"),
+    Choice("--precision", &Options::precision, "fp32, bf16 or int8"),
+    Choice("--device_type", &Options::device_type, "CPU, GPU or Ascend"),
     Number("--device_id", &Options::device_id, 0),
     Text("--result_path", &Options::result_path),
+    Choice("--mode", &Options::mode, "latency or throughput"),
+    Number("--streams", &Options::streams, 1),
     Number("--threads", &Options::threads, 1),
     Number("--batch", &Options::batch, 1),
-    {"--outputs", nullptr, nullptr, 0, nullptr},
+    Choice("--outputs", &Options::outputs, "labels or logits"),
     Flag("--keep_going", &Options::keep_going),
     Flag("--help", &Options::help),
     Flag("--version", &Options::version),
@@ -73,28 +85,31 @@ Status ParseNumber(const Option& option, const std::string& value, int* out) {
   return Status::Ok();
 }
 
+bool IsAmong(const std::string& choices, const std::string& value) {
+  std::istringstream words(choices);
+  for (std::string word; words >> word;) {
+    if (word.back() == ',') word.pop_back();
+    if (word == value && word != "or") return true;
+  }
+  return false;
+}
+
 Status SetValue(const Option& option, const std::string& value, Options* out) {
-  if (option.text != nullptr) {
-    if (value.empty()) return Status::UserError(std::string(option.name) + ": its value is empty");
-    out->*option.text = value;
-    return Status::Ok();
-  }
   if (option.number != nullptr) return ParseNumber(option, value, &(out->*option.number));
-  if (value != "labels" && value != "logits") {
-    return Status::UserError("--outputs " + value + ": expected labels or logits");
+  if (option.choices != nullptr && !IsAmong(option.choices, value)) {
+    return Status::UserError(std::string(option.name) + " " + value + ": expected " + option.choices);
   }
-  out->logits = value == "logits";
+  if (value.empty()) return Status::UserError(std::string(option.name) + ": its value is empty");
+  out->*option.text = value;
   return Status::Ok();
 }
 
 Status CheckOptions(const Options& options) {
-  if (options.mindir_path.empty()) return Status::UserError("--mindir_path is missing: the model that export.py wrote");
+  if (options.model_path.empty()) return Status::UserError("--mindir_path is missing: the model that export.py wrote");
   if (options.dataset_path.empty()) {
     return Status::UserError("--dataset_path is missing: preprocess.py's folder, a folder of pictures, or a picture");
   }
-  const std::string& device = options.device_type;
-  if (device == "CPU" || device == "GPU" || device == "Ascend") return Status::Ok();
-  return Status::UserError("--device_type " + device + ": expected CPU, GPU or Ascend");
+  return Status::Ok();
 }
 
 }  // namespace
@@ -125,27 +140,32 @@ Status ParseArguments(const std::vector<std::string>& arguments, Options* out) {
 }
 
 std::string HelpText() {
-  return "Run a MindIR of OCRNet and write labels, logits or palette masks.\n"
-         "\n"
-         "Usage: main --mindir_path MODEL --dataset_path DATA [OPTION ...]\n"
-         "\n"
-         "  --mindir_path MODEL    model file that export.py wrote\n"
-         "  --dataset_path DATA    folder of preprocess.py (binaries), folder of PNG and JPEG pictures, or one "
-         "picture\n"
-         "  --manifest FILE        manifest of the model (default: MODEL with .json)\n"
-         "  --device_type DEVICE   CPU, GPU or Ascend (default: CPU)\n"
-         "  --device_id N          which GPU or Ascend device (default: 0)\n"
-         "  --result_path FOLDER   where results go (default: result_Files)\n"
-         "  --threads N            threads of the inference on CPU (default: the number of cores)\n"
-         "  --batch N              the batch that the model is expected to have; it is fixed when the model is "
-         "exported\n"
-         "  --outputs WHAT         labels: at each picture's size; logits: as the model gives them (default: labels)\n"
-         "  --keep_going           skip inputs that cannot be read, list them at the end, and exit with 1\n"
-         "  --help, --version      print this, or the version of the runner and its library\n"
-         "\n"
-         "Writes NAME.bin of each binary or NAME.png of each picture, and at last result.json. The log goes to "
-         "stdout.\n"
-         "Exit status: 0 done, 1 the work failed or inputs were skipped, 2 something must be changed first.\n";
+  return R"(Run an exported model of OCRNet and write labels, logits or palette masks.
+
+Usage: main --mindir_path MODEL --dataset_path DATA [OPTION ...]
+
+  --mindir_path MODEL    model file that export.py wrote: MindIR, ONNX (.onnx) or OpenVINO's (.xml); the same: --model_path
+  --dataset_path DATA    folder of preprocess.py (binaries), folder of PNG and JPEG pictures, or one picture
+  --manifest FILE        manifest of the model (default: MODEL with .json)
+  --backend NAME         lite (MindSpore Lite) or openvino (default: lite for MindIR, openvino for the others)
+  --precision NAME       fp32, bf16 (OpenVINO, where the processor has it) or int8 (a quantised model)
+                         (default: int8 for a quantised model, fp32 for others)
+  --device_type DEVICE   CPU, GPU or Ascend (default: CPU)
+  --device_id N          which GPU or Ascend device (default: 0)
+  --result_path FOLDER   where results go (default: result_Files)
+  --mode MODE            latency: one inference at a time, each as fast as can be; throughput: several at once
+                         (default: latency)
+  --streams N            how many inferences at once in throughput mode (default: the library's choice)
+  --threads N            threads of the inference on CPU (default: the library's choice, for lite the number of cores)
+  --batch N              the batch that the model is expected to have; where its manifest lists "batch" as dynamic, the
+                         batch to take
+  --outputs WHAT         labels: at each picture's size; logits: as the model gives them (default: labels)
+  --keep_going           skip inputs that cannot be read, list them at the end, and exit with 1
+  --help, --version      print this, or the versions of the runner's libraries; both say what this machine computes with
+
+Writes NAME.bin of each binary or NAME.png of each picture, and at last result.json. The log goes to stdout.
+Exit status: 0 done, 1 the work failed or inputs were skipped, 2 something must be changed first.
+)";
 }
 
 }  // namespace ocrnet

@@ -2,13 +2,15 @@
 # Summary: build the C++ runner; or build its library and tests and run these.
 #
 # Usage: bash ascend310_infer/src/build.sh [--tests] [-DNAME=VALUE ...]
-#   Without --tests it builds ascend310_infer/out/main, which needs MindSpore Lite.
+#   Without --tests it builds ascend310_infer/out/main with the libraries that the environment names: one of them at least.
 #   --tests      needs no SDK
 #   -DNAME=VALUE goes to CMake: -DOCRNET_SANITIZE=ON (AddressSanitizer and UndefinedBehaviorSanitizer), -DCMAKE_CXX_COMPILER=clang++
 #
 # Environment:
 #   MS_LITE_HOME  MindSpore Lite: the folder of a release tarball (with runtime/include and runtime/lib) or of the unpacked wheel
 #                 (with include and lib); `bash scripts/fetch_mindspore_lite.sh` gets the wheel and prints its folder
+#   OPENVINO_HOME  OpenVINO 2024.0 or later: the folder `openvino` of the unpacked wheel (with include and libs) or that of an archive
+#                 (with runtime/include and runtime/lib); `bash scripts/fetch_openvino.sh` gets the wheel and prints its folder
 #   JOBS          how many files are compiled at a time (default: the number of cores)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
@@ -29,15 +31,26 @@ done
 
 command -v cmake >/dev/null || fail "cmake is missing: install cmake, a C++17 compiler, libpng-dev and libjpeg-dev"
 [[ " ${DEFINITIONS[*]-} " == *" -DOCRNET_SANITIZE=ON "* ]] && BUILD="$BUILD-sanitized"
+
+# Leave unless a folder is a library's. $1: variable that names it. $2: the library. $3: script that fetches it. $4: file that it has, in
+# the folder or in its folder runtime.
+check_home() {
+  local home="${!1}"
+  [ -d "$home" ] || fail "$1=$home: no such folder; $3 prints one"
+  [ -e "$home/$4" ] || [ -e "$home/runtime/$4" ] || fail "$1=$home: no $2 (no $4); $3 prints a folder that is"
+}
+
 if [ "$SDK" = ON ]; then
-  [ -n "${MS_LITE_HOME:-}" ] || fail "MS_LITE_HOME is not set: scripts/fetch_mindspore_lite.sh gets MindSpore Lite and prints the folder to set it to"
-  [ -d "$MS_LITE_HOME" ] || fail "MS_LITE_HOME=$MS_LITE_HOME: no such folder; scripts/fetch_mindspore_lite.sh prints one"
-  [ -e "$MS_LITE_HOME/runtime/include/api/model.h" ] || [ -e "$MS_LITE_HOME/include/api/model.h" ] \
-    || fail "MS_LITE_HOME=$MS_LITE_HOME: no MindSpore Lite (no include/api/model.h); scripts/fetch_mindspore_lite.sh prints a folder that is"
-  MS_LITE_HOME="$(realpath -- "$MS_LITE_HOME")"
-  DEFINITIONS+=("-DMS_LITE_HOME=$MS_LITE_HOME")
-  # What was found in another home must not stay.
-  grep -qsxF "MS_LITE_HOME:PATH=$MS_LITE_HOME" "$BUILD/CMakeCache.txt" || rm -f -- "$BUILD/CMakeCache.txt"
+  [ -n "${MS_LITE_HOME:-}" ] || [ -n "${OPENVINO_HOME:-}" ] \
+    || fail "neither MS_LITE_HOME nor OPENVINO_HOME is set: scripts/fetch_mindspore_lite.sh and scripts/fetch_openvino.sh get the libraries and print the folders to set them to"
+  [ -z "${MS_LITE_HOME:-}" ] || check_home MS_LITE_HOME "MindSpore Lite" scripts/fetch_mindspore_lite.sh include/api/model.h
+  [ -z "${OPENVINO_HOME:-}" ] || check_home OPENVINO_HOME OpenVINO scripts/fetch_openvino.sh include/openvino/openvino.hpp
+  for home in MS_LITE_HOME OPENVINO_HOME; do
+    path="${!home:+$(realpath -- "${!home}")}"
+    DEFINITIONS+=("-D$home=$path")
+    # What was found in another home must not stay.
+    grep -qsxF "$home:PATH=$path" "$BUILD/CMakeCache.txt" || rm -f -- "$BUILD/CMakeCache.txt"
+  done
 fi
 mkdir -p -- "$BUILD"
 cmake -S "$RUNNER/src" -B "$BUILD" "-DOCRNET_BUILD_SDK=$SDK" "${DEFINITIONS[@]}"

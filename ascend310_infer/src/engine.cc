@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <exception>
 #include <new>
+#include <sstream>
 
 #include "inc/stderr_capture.h"
 
 namespace ocrnet {
 namespace {
+
+constexpr char kNoReason[] = "the library does not say why; GLOG_v=1 in the environment shows its log";
 
 // Returns a text's first line that says something, without the dot at its end.
 std::string FirstLine(const std::string& text) {
@@ -46,17 +50,40 @@ Status LoadingFailed(const EngineOptions& options, const std::string& library, c
 std::string CauseOfFailure(const std::function<bool(std::string* text)>& step) {
   StderrCapture capture;
   std::string text;
-  try {
-    if (step(&text)) return "";
-  } catch (const std::bad_alloc&) {
-    text = "out of memory";
-  } catch (const std::exception& error) {
-    text = error.what();
-  }
-  for (const std::string& cause : {FirstLine(CauseInLog(capture.Finish())), FirstLine(text)}) {
+  bool is_done = false;
+  const std::string exception = CauseOfException([&] { is_done = step(&text); });
+  if (is_done) return "";
+  for (const std::string& cause : {FirstLine(CauseInLog(capture.Finish())), exception, FirstLine(text)}) {
     if (!cause.empty()) return cause;
   }
-  return "the library does not say why; GLOG_v=1 in the environment shows its log";
+  return kNoReason;
+}
+
+std::string CauseOfException(const std::function<void()>& step) {
+  std::string cause;
+  try {
+    step();
+    return "";
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  } catch (const std::exception& error) {
+    cause = CauseInText(error.what());
+  }
+  return cause.empty() ? kNoReason : cause;
+}
+
+std::string CauseInText(const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    bool is_preface = line.find_first_not_of(" \t\r") == std::string::npos;
+    for (const char* preface : {"Exception from ", "Check '", "While validating node", "FrontEnd API failed",
+                                "Model wasn't fully converted", "Summary:"}) {
+      is_preface = is_preface || line.compare(0, std::strlen(preface), preface) == 0;
+    }
+    if (is_preface) continue;
+    return FirstLine(line.compare(0, 3, "-- ") == 0 ? line.substr(3) : line);
+  }
+  return FirstLine(text);
 }
 
 }  // namespace ocrnet

@@ -1,10 +1,13 @@
 // The only file that knows MindSpore Lite.
 #include "inc/lite_backend.h"
 
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "inc/manifest.h"
 #include "include/api/context.h"
 #include "include/api/model.h"
 #include "include/api/types.h"
@@ -23,6 +26,11 @@ std::string LiteVersion() {
   return built_with.empty() ? "of an unknown version" : built_with;
 }
 
+int NumThreads(const EngineOptions& options) {
+  const unsigned cores = std::thread::hardware_concurrency();
+  return options.threads != 0 ? options.threads : static_cast<int>(cores != 0 ? cores : 1);
+}
+
 std::shared_ptr<ms::Context> MakeContext(const EngineOptions& options) {
   auto context = std::make_shared<ms::Context>();
   auto& devices = context->MutableDeviceInfo();
@@ -38,7 +46,7 @@ std::shared_ptr<ms::Context> MakeContext(const EngineOptions& options) {
     ascend->SetDeviceID(device_id);
     devices.push_back(ascend);
   } else {
-    context->SetThreadNum(options.threads);
+    context->SetThreadNum(NumThreads(options));
     auto cpu = std::make_shared<ms::CPUDeviceInfo>();
     cpu->SetEnableFP16(false);
     devices.push_back(cpu);
@@ -72,6 +80,7 @@ class LiteEngine : public Engine {
     });
     if (!cause.empty()) return LoadingFailed(options, "MindSpore Lite " + LiteVersion(), cause);
     name_ = ModelOnDevice(options);
+    num_threads_ = options.device_type == "CPU" ? NumThreads(options) : 0;
     if (inputs_.size() != 1 || outputs.size() != 1) {
       return Status::UserError(options.model_path + ": " + std::to_string(inputs_.size()) + " inputs and " +
                                std::to_string(outputs.size()) +
@@ -83,8 +92,9 @@ class LiteEngine : public Engine {
 
   TensorSpec input() const override { return input_; }
   TensorSpec output() const override { return output_; }
+  int num_threads() const override { return num_threads_; }
 
-  Status Run(const void* input, void* output) override {
+  Status Run(size_t, const void* input, void* output) override {
     std::vector<ms::MSTensor> outputs;
     const std::string cause = CauseOfFailure([&](std::string* text) {
       inputs_[0].SetData(const_cast<void*>(input), false);  // only read
@@ -107,6 +117,7 @@ class LiteEngine : public Engine {
 
   ms::Model model_;
   std::string name_;  // for messages
+  int num_threads_ = 0;
   std::vector<ms::MSTensor> inputs_;
   TensorSpec input_;
   TensorSpec output_;
@@ -114,9 +125,13 @@ class LiteEngine : public Engine {
 
 class LiteBackend : public Backend {
  public:
+  std::string Name() const override { return "lite"; }
   std::string Version() const override { return "MindSpore Lite " + LiteVersion(); }
+  bool HasBf16(const EngineOptions&) const override { return false; }
 
-  int64_t MaxMindIrVersion() const override { return LiteVersion().compare(0, 4, "2.0.") == 0 ? 1 : INT64_MAX; }
+  Status CheckModel(const std::string& model_path) const override {
+    return CheckMindIrVersion(model_path, LiteVersion().compare(0, 4, "2.0.") == 0 ? 1 : INT64_MAX, Version());
+  }
 
   Status Load(const EngineOptions& options, std::unique_ptr<Engine>* out) const override {
     auto engine = std::make_unique<LiteEngine>();

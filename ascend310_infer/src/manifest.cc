@@ -1,5 +1,6 @@
 #include "inc/manifest.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -32,6 +33,9 @@ Status ReadInput(const Json& json, InputSpec* out) {
   OCRNET_RETURN_IF_ERROR(ReadDType(json, "dtype", &out->tensor.dtype));
   OCRNET_RETURN_IF_ERROR(ReadShape(json, 4, &out->tensor.shape));
   if (out->tensor.shape[1] != 3) return Status::UserError("\"shape\" has not 3 channels");
+  std::vector<std::string> dynamic;
+  if (json.Find("dynamic") != nullptr) OCRNET_RETURN_IF_ERROR(json.Get("dynamic", &dynamic));
+  out->is_batch_dynamic = std::find(dynamic.begin(), dynamic.end(), "batch") != dynamic.end();
   return ReadNormalization(json, out);
 }
 
@@ -89,8 +93,19 @@ Status ReadModel(const Json& json, Manifest* out) {
   OCRNET_RETURN_IF_ERROR(json.Get("file", &out->model_file));
   OCRNET_RETURN_IF_ERROR(json.Get("sha256", &out->sha256));
   OCRNET_RETURN_IF_ERROR(json.Get("kind", &out->kind));
-  if (out->kind == "native" || out->kind == "lite2") return Status::Ok();
-  return Status::UserError("\"kind\" is \"" + out->kind + "\", expected \"native\" or \"lite2\"");
+  if (out->kind != "native" && out->kind != "lite2" && out->kind != "onnx" && out->kind != "openvino") {
+    return Status::UserError("\"kind\" is \"" + out->kind + R"(", expected "native", "lite2", "onnx" or "openvino")");
+  }
+  std::string precision = "fp32";  // earlier manifests do not say it
+  if (json.Find("precision") != nullptr) OCRNET_RETURN_IF_ERROR(json.Get("precision", &precision));
+  if (precision != "fp32" && precision != "int8") {
+    return Status::UserError("\"precision\" is \"" + precision + R"(", expected "fp32" or "int8")");
+  }
+  out->precision = precision == "int8" ? Precision::kInt8 : Precision::kFp32;
+  if (out->kind != "openvino") return Status::Ok();
+  const Json* weights;
+  OCRNET_RETURN_IF_ERROR(json.GetObject("weights", &weights));
+  return weights->Get("sha256", &out->weights_sha256).At("weights");
 }
 
 Status CheckAgreement(const Manifest& manifest) {
@@ -128,6 +143,19 @@ bool ReadVarint(std::FILE* file, uint64_t* out) {
     if (byte < 0x80) return true;
   }
   return false;
+}
+
+Status ModelSha256(const std::string& path, std::string* sha256) {
+  uint64_t size = 0;
+  OCRNET_RETURN_IF_ERROR(FileSize(path, &size));
+  if (size == 0) return Status::UserError(path + ": the model file is empty; export it anew");
+  return FileSha256(path, sha256);
+}
+
+Status CheckSha256(const std::string& path, const std::string& found, const std::string& expected) {
+  if (found == expected) return Status::Ok();
+  return Status::UserError(path + ": SHA-256 " + found + ", but its manifest says " + expected +
+                           ": the file is truncated, damaged or another one; copy or export it anew");
 }
 
 }  // namespace
@@ -179,20 +207,23 @@ std::string ManifestPath(const std::string& model_path) {
   return std::filesystem::path(model_path).replace_extension(".json").string();
 }
 
+std::string WeightsPath(const std::string& model_path) {
+  return std::filesystem::path(model_path).replace_extension(".bin").string();
+}
+
 Status CheckModelFile(const std::string& model_path, const std::string& manifest_path, const Manifest& manifest) {
-  uint64_t size = 0;
-  OCRNET_RETURN_IF_ERROR(FileSize(model_path, &size));
-  if (size == 0) return Status::UserError(model_path + ": the model file is empty; export it anew");
   std::string sha256;
-  OCRNET_RETURN_IF_ERROR(FileSha256(model_path, &sha256));
-  if (sha256 == manifest.sha256) return Status::Ok();
+  OCRNET_RETURN_IF_ERROR(ModelSha256(model_path, &sha256));
   const std::string name = std::filesystem::path(model_path).filename().string();
-  if (name != manifest.model_file) {
+  if (sha256 != manifest.sha256 && name != manifest.model_file) {
     return Status::UserError(manifest_path + ": the manifest of " + manifest.model_file + ", not of " + name +
                              " (SHA-256 " + sha256 + "); give the one that was written with the model");
   }
-  return Status::UserError(model_path + ": SHA-256 " + sha256 + ", but its manifest says " + manifest.sha256 +
-                           ": the file is truncated, damaged or another one; copy or export it anew");
+  OCRNET_RETURN_IF_ERROR(CheckSha256(model_path, sha256, manifest.sha256));
+  if (manifest.kind != "openvino") return Status::Ok();
+  const std::string weights = WeightsPath(model_path);
+  OCRNET_RETURN_IF_ERROR(ModelSha256(weights, &sha256));
+  return CheckSha256(weights, sha256, manifest.weights_sha256);
 }
 
 Status ReadMindIrVersion(const std::string& path, int64_t* version) {
@@ -219,6 +250,15 @@ Status ReadMindIrVersion(const std::string& path, int64_t* version) {
     }
   }
   return Status::Ok();
+}
+
+Status CheckMindIrVersion(const std::string& path, int64_t newest, const std::string& library) {
+  int64_t version = 0;
+  OCRNET_RETURN_IF_ERROR(ReadMindIrVersion(path, &version));
+  if (version <= newest) return Status::Ok();
+  return Status::UserError(path + ": a native MindIR (version " + std::to_string(version) + "), but " + library +
+                           " reads versions up to " + std::to_string(newest) +
+                           "; lower it: python -m src.deploy.lower IN OUT");
 }
 
 }  // namespace ocrnet

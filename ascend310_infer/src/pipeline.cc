@@ -1,13 +1,13 @@
 #include "inc/pipeline.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <system_error>
 #include <thread>
 
 #include "inc/bounded_queue.h"
@@ -15,8 +15,9 @@
 namespace ocrnet {
 namespace {
 
-// One batch is read, one inferred, one written, and one waits, so that an unusually slow picture holds nobody up.
-constexpr size_t kNumBatches = 4;
+// Beside those that are inferred, one batch is read, one written, and one waits, so that an unusually slow picture
+// holds nobody up.
+constexpr size_t kNumOtherBatches = 3;
 
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -38,32 +39,46 @@ struct Batch {
   std::vector<Written> samples;  // those in the batch, in order
 };
 
+struct Inference {
+  double seconds;
+  size_t num_samples;  // of the batch, without what it was filled up with
+};
+
 class Pipeline {
  public:
   Pipeline(const PipelineOptions& options, const Stages& stages, PipelineReport* report)
-      : options_(options), stages_(stages), report_(report) {}
+      : options_(options),
+        stages_(stages),
+        report_(report),
+        lanes_(options.num_lanes),
+        free_(options.num_lanes + kNumOtherBatches),
+        read_(options.num_lanes + kNumOtherBatches),
+        inferred_(options.num_lanes + kNumOtherBatches) {}
 
   Status Run() {
     const double start = Now();
     finished_ = start;
-    const size_t num_batches = std::min(kNumBatches, (options_.num_samples + options_.batch - 1) / options_.batch);
+    const size_t num_batches =
+        std::min(options_.num_lanes + kNumOtherBatches, (options_.num_samples + options_.batch - 1) / options_.batch);
     for (size_t i = 0; i < num_batches; ++i) {
       batches_.push_back(std::make_unique<Batch>());
       batches_.back()->input.resize(options_.batch * options_.input_sample_bytes);
       batches_.back()->output.resize(options_.batch * options_.output_sample_bytes);
       free_.Push(batches_.back().get());
     }
-    std::thread reader([this] { Finish(Guarded([this] { return ReadAll(); }), &read_); });
-    std::thread writer;
+    num_inferring_ = lanes_.size();
+    std::vector<std::thread> threads;
     try {
-      writer = std::thread([this] { Finish(Guarded([this] { return WriteAll(); }), &free_); });
-    } catch (const std::system_error& error) {
+      threads.emplace_back([this] { Finish(Guarded([this] { return ReadAll(); }), &read_); });
+      threads.emplace_back([this] { Finish(Guarded([this] { return WriteAll(); }), &free_); });
+      for (size_t lane = 1; lane < lanes_.size(); ++lane) threads.emplace_back([this, lane] { Infer(lane); });
+    } catch (const std::exception& error) {
       Fail(Status::WorkFailed(error.what()));
     }
-    Finish(Guarded([this] { return InferAll(); }), &inferred_);
-    reader.join();
-    if (writer.joinable()) writer.join();
+    Infer(0);
+    for (std::thread& thread : threads) thread.join();
     report_->total = Now() - start;
+    Collect();
     return failure_;
   }
 
@@ -98,13 +113,19 @@ class Pipeline {
     return Status::Ok();
   }
 
-  Status InferAll() {
+  // Does a lane's part; the last lane to end closes what they all fill.
+  void Infer(size_t lane) {
+    const Status status = Guarded([this, lane] { return InferAll(lane); });
+    if (!status.ok()) Fail(status);
+    if (--num_inferring_ == 0) inferred_.Close();
+  }
+
+  Status InferAll(size_t lane) {
     Batch* batch;
     while (read_.Pop(&batch)) {
       const double start = Now();
-      OCRNET_RETURN_IF_ERROR(stages_.infer(batch->input.data(), batch->output.data()));
-      const double count = static_cast<double>(batch->samples.size());
-      report_->inference.insert(report_->inference.end(), batch->samples.size(), (Now() - start) / count);
+      OCRNET_RETURN_IF_ERROR(stages_.infer(lane, batch->input.data(), batch->output.data()));
+      lanes_[lane].push_back({Now() - start, batch->samples.size()});
       if (!inferred_.Push(batch)) break;
     }
     return Status::Ok();
@@ -130,6 +151,19 @@ class Pipeline {
     return Status::Ok();
   }
 
+  // Puts together what the lanes noted, and back in order what they finished out of it.
+  void Collect() {
+    for (const std::vector<Inference>& lane : lanes_) {
+      for (const Inference& one : lane) {
+        report_->latency.push_back(one.seconds);
+        report_->inference.insert(report_->inference.end(), one.num_samples,
+                                  one.seconds / static_cast<double>(one.num_samples));
+      }
+    }
+    std::sort(report_->written.begin(), report_->written.end(),
+              [](const Written& a, const Written& b) { return a.index < b.index; });
+  }
+
   uint8_t* Row(std::vector<uint8_t>* input, size_t row) const {
     return input->data() + row * options_.input_sample_bytes;
   }
@@ -153,10 +187,12 @@ class Pipeline {
   const Stages& stages_;
   // Each field of the report belongs to one thread, until all are joined.
   PipelineReport* report_;
+  std::vector<std::vector<Inference>> lanes_;  // what each lane did
+  std::atomic<size_t> num_inferring_{0};
   std::vector<std::unique_ptr<Batch>> batches_;
-  BoundedQueue<Batch*> free_{kNumBatches};
-  BoundedQueue<Batch*> read_{kNumBatches};
-  BoundedQueue<Batch*> inferred_{kNumBatches};
+  BoundedQueue<Batch*> free_;
+  BoundedQueue<Batch*> read_;
+  BoundedQueue<Batch*> inferred_;
   double finished_ = 0;
   std::mutex mutex_;
   Status failure_;

@@ -43,7 +43,7 @@ struct Doubling {
       *size = {static_cast<int64_t>(index), 1};
       return Status::Ok();
     };
-    stages.infer = [batch](const void* input, void* output) {
+    stages.infer = [batch](size_t, const void* input, void* output) {
       for (size_t i = 0; i < batch; ++i) {
         static_cast<uint8_t*>(output)[i] = static_cast<uint8_t>(2 * static_cast<const uint8_t*>(input)[i]);
       }
@@ -114,7 +114,7 @@ TEST(Pipeline, OrderAndPartialBatch) {
 TEST(Pipeline, TheLastBatchIsFilledUpWithZeros) {
   Doubling doubling(4);
   std::vector<uint8_t> last;
-  doubling.stages.infer = [&last](const void* input, void*) {
+  doubling.stages.infer = [&last](size_t, const void* input, void*) {
     last.assign(static_cast<const uint8_t*>(input), static_cast<const uint8_t*>(input) + 4);
     return Status::Ok();
   };
@@ -134,7 +134,7 @@ TEST(Pipeline, MemoryIsUsedAgain) {
     ++num_read;
     return read(index, sample, size);
   };
-  doubling.stages.infer = [&inputs](const void* input, void*) {
+  doubling.stages.infer = [&inputs](size_t, const void* input, void*) {
     inputs.insert(input);
     return Status::Ok();
   };
@@ -161,7 +161,7 @@ TEST(Pipeline, StagesOverlap) {
   };
   bool overlapped = true;
   int num_inferred = 0;
-  doubling.stages.infer = [&](const void*, void*) {
+  doubling.stages.infer = [&](size_t, const void*, void*) {
     if (num_inferred == 0) overlapped = second_read.get_future().wait_for(kPatience) == std::future_status::ready;
     if (num_inferred++ == 1) second_inferred.set_value();
     return Status::Ok();
@@ -186,7 +186,7 @@ TEST(Pipeline, AFailureOfEachStageStopsAll) {
     CHECK_STATUS(ocrnet::RunPipeline(Options(100, 1), reading.stages, &report), 2, "bad input");
     Doubling inferring(1);
     size_t num_inferred = 0;
-    inferring.stages.infer = [&num_inferred, at](const void*, void*) {
+    inferring.stages.infer = [&num_inferred, at](size_t, const void*, void*) {
       return num_inferred++ == at ? Status::WorkFailed("bad model") : Status::Ok();
     };
     CHECK_STATUS(ocrnet::RunPipeline(Options(100, 1), inferring.stages, &report), 1, "bad model");
@@ -204,7 +204,7 @@ TEST(Pipeline, ExceptionsAreFailures) {
   reading.stages.read = [](size_t, void*, AnswerSize*) -> Status { throw std::bad_alloc(); };
   CHECK_STATUS(ocrnet::RunPipeline(Options(9, 1), reading.stages, &report), 1, "out of memory");
   Doubling inferring(1);
-  inferring.stages.infer = [](const void*, void*) -> Status { throw std::runtime_error("thrown"); };
+  inferring.stages.infer = [](size_t, const void*, void*) -> Status { throw std::runtime_error("thrown"); };
   CHECK_STATUS(ocrnet::RunPipeline(Options(9, 1), inferring.stages, &report), 1, "thrown");
   Doubling writing(1);
   writing.stages.write = [](size_t, const void*, AnswerSize) -> Status { throw std::runtime_error("thrown"); };

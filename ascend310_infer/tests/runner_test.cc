@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "inc/manifest.h"
 #include "inc/mask_png.h"
 #include "inc/picture.h"
 #include "tests/fixtures.h"
@@ -34,7 +35,8 @@ class FakeEngine : public ocrnet::Engine {
   }
   ocrnet::TensorSpec input() const override { return {ocrnet::DType::kFloat32, {batch_, 3, 16, 20}}; }
   ocrnet::TensorSpec output() const override { return {ocrnet::DType::kFloat32, {batch_, 4, 4, 5}}; }
-  Status Run(const void* input, void* output) override {
+  int num_threads() const override { return 1; }
+  Status Run(size_t, const void* input, void* output) override {
     const float* in = static_cast<const float*>(input);
     float* out = static_cast<float*>(output);
     for (int64_t i = 0; i < batch_; ++i, in += tensor_.size(), out += logits_.size()) {
@@ -52,11 +54,16 @@ class FakeEngine : public ocrnet::Engine {
   std::vector<float> logits_;
 };
 
+// Stands for either library.
 class FakeBackend : public ocrnet::Backend {
  public:
-  explicit FakeBackend(int64_t batch = 1) : batch_(batch) {}
+  FakeBackend(const std::string& name, int64_t batch) : name_(name), batch_(batch) {}
+  std::string Name() const override { return name_; }
   std::string Version() const override { return "Fake 1.0"; }
-  int64_t MaxMindIrVersion() const override { return 1; }
+  bool HasBf16(const ocrnet::EngineOptions&) const override { return false; }
+  Status CheckModel(const std::string& model_path) const override {
+    return name_ == "lite" ? ocrnet::CheckMindIrVersion(model_path, 1, Version()) : Status::Ok();
+  }
   Status Load(const ocrnet::EngineOptions& options, std::unique_ptr<ocrnet::Engine>* out) const override {
     if (options.device_type != "CPU") return Status::UserError("no such device");
     *out = std::make_unique<FakeEngine>(batch_);
@@ -64,12 +71,24 @@ class FakeBackend : public ocrnet::Backend {
   }
 
  private:
+  std::string name_;
   int64_t batch_;
 };
 
+ocrnet::Backends Fakes(int64_t batch = 1) {
+  ocrnet::Backends backends;
+  backends.push_back(std::make_unique<FakeBackend>("lite", batch));
+  backends.push_back(std::make_unique<FakeBackend>("openvino", batch));
+  return backends;
+}
+
+Status Run(const Options& options, int64_t batch = 1) {
+  return ocrnet::Run(options, Fakes(batch), ocrnet::Processor());
+}
+
 Options GoodOptions(const std::string& data) {
   Options options;
-  options.mindir_path = TestFolder() + "m.mindir";
+  options.model_path = TestFolder() + "m.mindir";
   options.dataset_path = data;
   options.result_path = TestFolder() + "r";
   return options;
@@ -114,7 +133,7 @@ void CopyPicture(const std::string& name) { TestFile("p/" + name, Content(OCRNET
 TEST(Runner, BinariesToLabels) {
   for (int batch : {1, 2}) {
     ocrnet_test::WriteModel(batch);
-    CHECK_OK(ocrnet::Run(GoodOptions(WriteBinaries({"b", "a", "c"})), FakeBackend(batch)));
+    CHECK_OK(Run(GoodOptions(WriteBinaries({"b", "a", "c"})), batch));
     for (const char* name : {"a", "b", "c"}) CHECK_TRUE(Content(TestFolder() + "r/" + name + ".bin") == GoldenMask());
     const Json result = ReadResult();
     CHECK_EQUAL(result.Find("samples")->items().size(), 3);
@@ -130,8 +149,8 @@ TEST(Runner, BinariesToLabels) {
 TEST(Runner, BinariesToLogits) {
   ocrnet_test::WriteModel();
   Options options = GoodOptions(WriteBinaries({"a"}));
-  options.logits = true;
-  CHECK_OK(ocrnet::Run(options, FakeBackend()));
+  options.outputs = "logits";
+  CHECK_OK(Run(options));
   const std::vector<float> logits = ocrnet_test::GoldenFloats(ocrnet_test::ReadGolden(), "logits");
   const std::string written = Content(TestFolder() + "r/a.bin");
   CHECK_TRUE(written.size() == logits.size() * 4 && std::memcmp(written.data(), logits.data(), written.size()) == 0);
@@ -142,7 +161,7 @@ TEST(Runner, PicturesToMasks) {
   if (!ocrnet::HavePng()) return;
   ocrnet_test::WriteModel();
   CopyPicture("x.png");
-  CHECK_OK(ocrnet::Run(GoodOptions(TestFolder() + "p"), FakeBackend()));
+  CHECK_OK(Run(GoodOptions(TestFolder() + "p")));
   ocrnet::Picture mask;
   CHECK_OK(ocrnet::PictureReader().Read(TestFolder() + "r/x.png", &mask));
   const std::string labels = GoldenMask();
@@ -158,14 +177,14 @@ TEST(Runner, MasksNeverReplacePictures) {
   CopyPicture("x.png");
   Options options = GoodOptions(TestFolder() + "p");
   options.result_path = TestFolder() + "p/../p";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+  CHECK_STATUS(Run(options), 2, "results would replace the inputs");
   options.dataset_path += "/x.png";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+  CHECK_STATUS(Run(options), 2, "results would replace the inputs");
   // Nor a picture that a link leads to.
   std::filesystem::create_directories(TestFolder() + "links");
   std::filesystem::create_symlink(TestFolder() + "p/x.png", TestFolder() + "links/x.png");
   options.dataset_path = TestFolder() + "links";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+  CHECK_STATUS(Run(options), 2, "results would replace the inputs");
 }
 
 TEST(Runner, ResultsNeverReplaceWhatIsRead) {
@@ -175,29 +194,29 @@ TEST(Runner, ResultsNeverReplaceWhatIsRead) {
   std::filesystem::create_directories(TestFolder() + "d/labels");
   for (const char* folder : {"d", "d/", "d/inputs", "d/labels", "d/inputs/.."}) {
     options.result_path = TestFolder() + folder;
-    CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "results would replace the inputs");
+    CHECK_STATUS(Run(options), 2, "results would replace the inputs");
   }
   CHECK_TRUE(Content(TestFolder() + "d/inputs/a.bin") == input);
   options.manifest = TestFile("r/result.json", Content(TestFolder() + "m.json"));
   options.result_path = TestFolder() + "r";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "a result would replace");
+  CHECK_STATUS(Run(options), 2, "a result would replace");
   options.manifest = "";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "not written by this program");
+  CHECK_STATUS(Run(options), 2, "not written by this program");
   CHECK_EQUAL(Content(TestFolder() + "r/result.json"), Content(TestFolder() + "m.json"));
 }
 
 TEST(Runner, AFailedRunLeavesNoResultThatLooksWhole) {
   ocrnet_test::WriteModel();
   Options options = GoodOptions(WriteBinaries({"a", "b"}));
-  CHECK_OK(ocrnet::Run(options, FakeBackend()));
+  CHECK_OK(Run(options));
   const std::string result = Content(TestFolder() + "r/result.json");
   options.device_type = "Ascend";  // fails before there is anything to write: the earlier result stays as it is
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "no such device");
+  CHECK_STATUS(Run(options), 2, "no such device");
   CHECK_TRUE(Content(TestFolder() + "r/result.json") == result && Content(TestFolder() + "r/a.bin") == GoldenMask());
   options.device_type = "CPU";
   WriteBinaries({"c", "d"});
   std::filesystem::create_directories(TestFolder() + "r/d.bin/in");  // cannot be replaced by a file
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "d.bin: cannot be written");
+  CHECK_STATUS(Run(options), 2, "d.bin: cannot be written");
   CHECK_TRUE(!HasResult() && std::filesystem::exists(TestFolder() + "r/.unfinished"));
   CHECK_TRUE(!std::filesystem::exists(TestFolder() + "r/a.bin") && !std::filesystem::exists(TestFolder() + "r/b.bin"));
 }
@@ -209,10 +228,10 @@ TEST(Runner, ABadPictureAmongGoodOnes) {
   CopyPicture("c.png");
   TestFile("p/b.png", "no picture");
   Options options = GoodOptions(TestFolder() + "p");
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "b.png: the picture cannot be read");
+  CHECK_STATUS(Run(options), 2, "b.png: the picture cannot be read");
   CHECK_TRUE(!HasResult());
   options.keep_going = true;
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 1, "1 of 3 inputs were skipped");
+  CHECK_STATUS(Run(options), 1, "1 of 3 inputs were skipped");
   CHECK_EQUAL(ReadResult().Find("samples")->items().size(), 2);
   CHECK_EQUAL(ReadResult().Find("skipped")->items()[0].Find("name")->string(), "b");
 }
@@ -221,44 +240,44 @@ TEST(Runner, ABinaryOfTheWrongSize) {
   ocrnet_test::WriteModel();
   Options options = GoodOptions(WriteBinaries({"a", "b"}));
   TestFile("d/inputs/b.bin", "short");
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "b.bin: 5 bytes, expected 3840");
+  CHECK_STATUS(Run(options), 2, "b.bin: 5 bytes, expected 3840");
   CHECK_TRUE(!std::filesystem::exists(TestFolder() + "r"));
   options.keep_going = true;
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 1, "b.bin: 5 bytes");
+  CHECK_STATUS(Run(options), 1, "b.bin: 5 bytes");
   CHECK_EQUAL(ReadResult().Find("samples")->items().size(), 1);
 }
 
 TEST(Runner, AModelThatIsAnother) {
   ocrnet_test::WriteModel();
   const Options options = GoodOptions(WriteBinaries({"a"}));
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend(2)), 2, "takes (2, 3, 16, 20) float32, but its manifest says (1,");
+  CHECK_STATUS(Run(options, 2), 2, "takes (2, 3, 16, 20) float32, but its manifest says (1,");
   CHECK_TRUE(!HasResult());
   TestFile("m.mindir", "other");
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "truncated, damaged or another one");
+  CHECK_STATUS(Run(options), 2, "truncated, damaged or another one");
   ocrnet_test::WriteModel(1, std::string("\x68\x03", 2));
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "python -m src.deploy.lower IN OUT");
+  CHECK_STATUS(Run(options), 2, "python -m src.deploy.lower IN OUT");
   std::filesystem::remove(TestFolder() + "m.mindir");
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "m.mindir: no such model file");
+  CHECK_STATUS(Run(options), 2, "m.mindir: no such model file");
 }
 
 TEST(Runner, OptionsThatDoNotFitTheModel) {
   ocrnet_test::WriteModel();
   Options options = GoodOptions(WriteBinaries({"a"}));
   options.batch = 2;
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "--batch 2: m.mindir was exported with --batch 1");
+  CHECK_STATUS(Run(options), 2, "--batch 2: m.mindir was exported with --batch 1");
   options.batch = 1;
   options.device_type = "Ascend";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "no such device");
+  CHECK_STATUS(Run(options), 2, "no such device");
   options.device_type = "CPU";
   options.result_path = TestFile("file", "") + "/r";
-  CHECK_STATUS(ocrnet::Run(options, FakeBackend()), 2, "choose another --result_path");
+  CHECK_STATUS(Run(options), 2, "choose another --result_path");
 }
 
 TEST(Runner, ExitStatus) {
-  const FakeBackend backend;
-  CHECK_EQUAL(ocrnet::Main({"--version"}, backend), 0);
-  CHECK_EQUAL(ocrnet::Main({"--help"}, backend), 0);
-  CHECK_EQUAL(ocrnet::Main({}, backend), 2);
+  const ocrnet::Backends backends = Fakes();
+  CHECK_EQUAL(ocrnet::Main({"--version"}, backends), 0);
+  CHECK_EQUAL(ocrnet::Main({"--help"}, backends), 0);
+  CHECK_EQUAL(ocrnet::Main({}, backends), 2);
 }
 
 TEST(Runner, ALogThatCannotBeWritten) {
@@ -267,7 +286,7 @@ TEST(Runner, ALogThatCannotBeWritten) {
   const int log = dup(STDOUT_FILENO);
   const int full = open("/dev/full", O_WRONLY);
   dup2(full, STDOUT_FILENO);
-  const int status = ocrnet::Main({"--version"}, FakeBackend());
+  const int status = ocrnet::Main({"--version"}, Fakes());
   dup2(log, STDOUT_FILENO);
   close(log);
   close(full);

@@ -32,11 +32,11 @@ TEST(Arguments, BothForms) {
   Options options;
   CHECK_OK(Parse({"--threads=3", "--result_path", "r", "--keep_going", "--outputs", "logits", "--device_id", "0"},
                  &options));
-  CHECK_EQUAL(options.mindir_path, "m");
+  CHECK_EQUAL(options.model_path, "m");
   CHECK_EQUAL(options.dataset_path, "d");
   CHECK_EQUAL(options.threads, 3);
   CHECK_EQUAL(options.result_path, "r");
-  CHECK_TRUE(options.keep_going && options.logits);
+  CHECK_TRUE(options.keep_going && options.outputs == "logits");
 }
 
 TEST(Arguments, Defaults) {
@@ -44,8 +44,23 @@ TEST(Arguments, Defaults) {
   CHECK_OK(Parse({}, &options));
   CHECK_EQUAL(options.device_type, "CPU");
   CHECK_EQUAL(options.result_path, "result_Files");
-  CHECK_TRUE(options.threads == 0 && options.batch == 0 && options.device_id == 0 && !options.logits &&
+  CHECK_TRUE(options.threads == 0 && options.batch == 0 && options.device_id == 0 && options.streams == 0 &&
              !options.keep_going);
+  CHECK_TRUE(options.backend.empty() && options.precision.empty() && options.mode == "latency" &&
+             options.outputs == "labels");
+}
+
+TEST(Arguments, BackEnds) {
+  Options options;
+  CHECK_OK(Parse({"--model_path=n", "--backend", "openvino", "--precision=bf16", "--mode", "throughput", "--streams=3"},
+                 &options));
+  CHECK_EQUAL(options.model_path, "m");  // the same as --mindir_path, which follows
+  CHECK_EQUAL(options.backend, "openvino");
+  CHECK_EQUAL(options.precision, "bf16");
+  CHECK_EQUAL(options.mode, "throughput");
+  CHECK_EQUAL(options.streams, 3);
+  CHECK_OK(ocrnet::ParseArguments({"--model_path=n", "--dataset_path=d"}, &options));
+  CHECK_EQUAL(options.model_path, "n");
 }
 
 TEST(Arguments, ValuesMayHoldAnEqualsSign) {
@@ -65,6 +80,11 @@ TEST(Arguments, Mistakes) {
   CHECK_STATUS(Parse({"--device_id=-1"}, &options), 2, "whole number from 0");
   CHECK_STATUS(Parse({"--outputs=masks"}, &options), 2, "expected labels or logits");
   CHECK_STATUS(Parse({"--device_type=TPU"}, &options), 2, "expected CPU, GPU or Ascend");
+  CHECK_STATUS(Parse({"--backend=onnx"}, &options), 2, "--backend onnx: expected lite or openvino");
+  CHECK_STATUS(Parse({"--precision=fp16"}, &options), 2, "--precision fp16: expected fp32, bf16 or int8");
+  CHECK_STATUS(Parse({"--mode=or"}, &options), 2, "--mode or: expected latency or throughput");
+  CHECK_STATUS(Parse({"--mode="}, &options), 2, "expected latency or throughput");
+  CHECK_STATUS(Parse({"--streams=0"}, &options), 2, "whole number from 1");
   CHECK_STATUS(Parse({"--keep_going=yes"}, &options), 2, "takes no value");
   CHECK_STATUS(Parse({"--manifest", "--batch", "1"}, &options), 2, "--manifest: its value is missing");
   CHECK_STATUS(Parse({"--manifest="}, &options), 2, "its value is empty");

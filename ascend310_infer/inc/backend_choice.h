@@ -1,0 +1,33 @@
+// Which back end runs a model, and what is refused before a library sees the model.
+#ifndef OCRNET_INC_BACKEND_CHOICE_H_
+#define OCRNET_INC_BACKEND_CHOICE_H_
+
+#include <string>
+
+#include "inc/arguments.h"
+#include "inc/engine.h"
+#include "inc/manifest.h"
+#include "inc/processor.h"
+#include "inc/status.h"
+
+namespace ocrnet {
+
+// Takes the back end and the precision of the options, or those that the model's manifest asks for, and settles what
+// the engine needs to know of them. Refuses what does not fit together: the model's kind and the back end, its
+// quantisation or the processor and the precision, the device, the mode; and a back end that this build lacks.
+Status ChooseBackend(const Options& options, const Manifest& manifest, const Backends& backends,
+                     const Processor& processor, const Backend** backend, EngineOptions* engine);
+
+// Returns "MindSpore Lite 2.0.0 and OpenVINO 2026.4.1".
+std::string LibrariesText(const Backends& backends);
+
+// Returns lines that say which back ends this build has, and in which precisions this machine's processor computes, and
+// with what.
+std::string BackendsText(const Backends& backends, const Processor& processor);
+
+// Returns "int8, with AVX-512 VNNI": the precision of the CPU and its instructions, of other devices the precision.
+std::string PrecisionText(const EngineOptions& engine, const Processor& processor);
+
+}  // namespace ocrnet
+
+#endif  // OCRNET_INC_BACKEND_CHOICE_H_

@@ -1,0 +1,154 @@
+#include "inc/backend_choice.h"
+
+#include <algorithm>
+
+namespace ocrnet {
+namespace {
+
+// A back end that a build may have.
+struct KnownBackend {
+  const char* name;  // of --backend
+  const char* library;
+  bool reads_mindir;  // the kinds "native" and "lite2", otherwise "onnx" and "openvino"
+  const char* home;   // what build.sh looks for it by
+  const char* fetch;  // script
+};
+
+constexpr KnownBackend kLite = {"lite", "MindSpore Lite", true, "MS_LITE_HOME", "scripts/fetch_mindspore_lite.sh"};
+constexpr KnownBackend kOpenvino = {"openvino", "OpenVINO", false, "OPENVINO_HOME", "scripts/fetch_openvino.sh"};
+
+bool IsMindir(const Manifest& manifest) { return manifest.kind == "native" || manifest.kind == "lite2"; }
+
+Status CheckKind(const KnownBackend& chosen, const Manifest& manifest) {
+  if (IsMindir(manifest) == chosen.reads_mindir) return Status::Ok();
+  const std::string what = "--backend " + std::string(chosen.name) + ": " + manifest.model_file + " is of kind " +
+                           manifest.kind + ", and " + chosen.library + " ";
+  if (chosen.reads_mindir) {
+    return Status::UserError(what + "takes MindIR here; leave --backend out, or export it with --file_format MINDIR");
+  }
+  return Status::UserError(what + "reads no MindIR; export it with --file_format ONNX, or convert a native one: " +
+                           "python -m src.deploy.to_onnx IN OUT");
+}
+
+Status CheckDevice(const KnownBackend& chosen, const Options& options) {
+  if (chosen.reads_mindir || options.device_type != "Ascend") return Status::Ok();
+  return Status::UserError(
+      "--device_type Ascend: OpenVINO knows CPU and GPU alone; take one of them, or a MindIR with "
+      "--backend lite");
+}
+
+Status CheckMode(const KnownBackend& chosen, const Options& options) {
+  const bool is_throughput = options.mode == "throughput";
+  if (chosen.reads_mindir && (is_throughput || options.streams > 1)) {
+    return Status::UserError(
+        (is_throughput ? std::string("--mode throughput") : "--streams " + std::to_string(options.streams)) +
+        ": MindSpore Lite runs one inference at a time; leave it out, or take a model for "
+        "--backend openvino");
+  }
+  if (!is_throughput && options.streams > 1) {
+    return Status::UserError("--streams " + std::to_string(options.streams) +
+                             ": with --mode latency one inference runs at a time; add --mode throughput");
+  }
+  return Status::Ok();
+}
+
+Status CheckQuantization(Precision precision, const Manifest& manifest) {
+  const bool is_int8 = precision == Precision::kInt8;
+  if (is_int8 == (manifest.precision == Precision::kInt8)) return Status::Ok();
+  const std::string what = "--precision " + std::string(PrecisionName(precision)) + ": " + manifest.model_file;
+  if (is_int8) {
+    return Status::UserError(what + " is not quantised; quantise it: python -m src.deploy.quantize MODEL --data_path " +
+                             "DATA");
+  }
+  return Status::UserError(what + " is quantised to int8; take --precision int8, or the model that it was made from");
+}
+
+Status CheckBf16(const Backend& backend, const EngineOptions& engine, const Processor& processor) {
+  if (engine.precision != Precision::kBf16 || backend.HasBf16(engine)) return Status::Ok();
+  const std::string device =
+      engine.device_type == "CPU"
+          ? "this processor (" + processor.name() + ") has neither AMX nor AVX-512 with BF16, which it takes"
+          : "OpenVINO does not compute in it on --device_type " + engine.device_type;
+  return Status::UserError("--precision bf16: " + device +
+                           "; take --precision fp32, or int8 with a quantised model (python -m src.deploy.quantize)");
+}
+
+Status FindBackend(const KnownBackend& chosen, const Backends& backends, const Backend** out) {
+  for (const auto& backend : backends) {
+    if (backend->Name() == chosen.name) *out = backend.get();
+  }
+  if (*out != nullptr) return Status::Ok();
+  return Status::UserError("--backend " + std::string(chosen.name) + ": this build has " + LibrariesText(backends) +
+                           " alone; build it with " + chosen.library + ": " + chosen.home + "=\"$(bash " +
+                           chosen.fetch + ")\" bash ascend310_infer/src/build.sh");
+}
+
+Precision ChosenPrecision(const Options& options, const Manifest& manifest) {
+  for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
+    if (options.precision == PrecisionName(precision)) return precision;
+  }
+  return manifest.precision;
+}
+
+}  // namespace
+
+Status ChooseBackend(const Options& options, const Manifest& manifest, const Backends& backends,
+                     const Processor& processor, const Backend** backend, EngineOptions* engine) {
+  const bool is_lite = options.backend.empty() ? IsMindir(manifest) : options.backend == kLite.name;
+  const KnownBackend& chosen = is_lite ? kLite : kOpenvino;
+  *engine = EngineOptions();
+  engine->model_path = options.model_path;
+  engine->device_type = options.device_type;
+  engine->device_id = options.device_id;
+  engine->threads = options.threads;
+  engine->precision = ChosenPrecision(options, manifest);
+  engine->throughput = options.mode == "throughput";
+  engine->streams = options.streams;
+  engine->input = manifest.input.tensor;
+  OCRNET_RETURN_IF_ERROR(CheckKind(chosen, manifest));
+  OCRNET_RETURN_IF_ERROR(CheckDevice(chosen, options));
+  OCRNET_RETURN_IF_ERROR(CheckMode(chosen, options));
+  if (is_lite && engine->precision != Precision::kFp32) {
+    return Status::UserError("--precision " + std::string(PrecisionName(engine->precision)) +
+                             ": MindSpore Lite computes in fp32 here; take --precision fp32, or a model for --backend "
+                             "openvino (export.py --file_format ONNX)");
+  }
+  OCRNET_RETURN_IF_ERROR(CheckQuantization(engine->precision, manifest));
+  *backend = nullptr;
+  OCRNET_RETURN_IF_ERROR(FindBackend(chosen, backends, backend));
+  return CheckBf16(**backend, *engine, processor);
+}
+
+std::string LibrariesText(const Backends& backends) {
+  std::string text;
+  for (const auto& backend : backends) text += (text.empty() ? "" : " and ") + backend->Version();
+  return text;
+}
+
+std::string BackendsText(const Backends& backends, const Processor& processor) {
+  std::string text;
+  EngineOptions cpu;
+  cpu.device_type = "CPU";
+  for (const auto& backend : backends) {
+    text += "--backend " + backend->Name() + ": " + backend->Version();
+    if (backend->Name() == kLite.name) {
+      text += ", for MindIR; fp32\n";
+      continue;
+    }
+    text += ", for ONNX and OpenVINO's own files; on this processor (" + processor.name() + "):\n";
+    for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
+      const bool has = precision != Precision::kBf16 || backend->HasBf16(cpu);
+      cpu.precision = precision;
+      text += "  " + (has ? PrecisionText(cpu, processor) : "bf16: not without AMX or AVX-512 with BF16") + "\n";
+    }
+  }
+  return text;
+}
+
+std::string PrecisionText(const EngineOptions& engine, const Processor& processor) {
+  const std::string name = PrecisionName(engine.precision);
+  const std::string instructions = processor.Instructions(engine.precision);
+  return engine.device_type == "CPU" && !instructions.empty() ? name + ", with " + instructions : name;
+}
+
+}  // namespace ocrnet
