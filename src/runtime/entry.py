@@ -85,11 +85,16 @@ def build_parser(description: str, groups: Mapping[str, Sequence[str]], default:
         metavar="NAME|FILE",
         help=f"a preset ({', '.join(preset_names())}) or a YAML file; default: {default}",
     )
+    add_flags(parser, groups)
+    return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, groups: Mapping[str, Sequence[str]]) -> None:
+    """Add a flag for each named top-level key of the schema; groups: title -> keys, in the order of --help."""
     for title, names in groups.items():
         group = parser.add_argument_group(title)
         for name in names:
             _add_flag(group, name, SCHEMA[name])
-    return parser
 
 
 def _add_flag(group: Any, name: str, key: Key) -> None:

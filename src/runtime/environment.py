@@ -11,6 +11,8 @@ def prepare_environment(device_target: str) -> None:
         device_target: "Ascend", "GPU" or "CPU".
     """
     os.environ.setdefault("GLOG_v", "3")  # MindSpore's own log: errors only
+    # MindSpore sets it while it is imported, too late where onnx, which has protobuf in it, was imported first.
+    os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
     if device_target == "CPU" and _needs_avx2():
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 

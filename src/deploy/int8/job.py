@@ -1,0 +1,169 @@
+"""The whole of a quantisation: from an ONNX file and a data set to a model for OpenVINO, its manifest and a table."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import openvino
+
+from src.config.errors import UserError
+from src.data.basedataset import BaseDataset
+from src.data.loader import build_dataset
+from src.deploy.int8.quantizing import OVERFLOW_FIX, TOOL, Quantized, quantize
+from src.deploy.int8.report import Run, Scorer, Side, as_json, mebibytes, table, time_in_turns
+from src.deploy.int8.samples import CalibrationInputs, Samples, check_contrast, evenly, split_training_pictures
+from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path
+from src.deploy.mindir_source import config_of_mindir, info_of_mindir
+from src.deploy.onnx_source import open_onnx
+from src.deploy.openvino_model import OpenVinoModel, read_openvino, supported_precisions
+from src.deploy.publishing import publish, workspace
+
+logger = logging.getLogger("ocrnet")
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """What a user decides.
+
+    Attributes:
+        model: the .onnx file.
+        target: the .xml file to write; its weights and manifest go beside it.
+        num_calibration: training pictures from which the ranges of activations are taken.
+        num_sensitivity: other training pictures, on which the mIoU must hold.
+        max_drop: how much mIoU (0..1) int8 may lose on those.
+        num_report: validation pictures of the table.
+
+    Raises:
+        UserError: if a value makes no sense.
+    """
+
+    model: Path
+    target: Path
+    num_calibration: int
+    num_sensitivity: int
+    max_drop: float
+    num_report: int
+
+    def __post_init__(self) -> None:
+        for flag, value in (
+            ("--samples", self.num_calibration),
+            ("--sensitivity_samples", self.num_sensitivity),
+            ("--report_samples", self.num_report),
+        ):
+            if value < 1:
+                raise UserError(f"{flag} {value}: expected a number of pictures from 1")
+        if not 0 <= self.max_drop < 1:
+            raise UserError(f"--max_drop {self.max_drop}: expected a part of the mIoU from 0 to 1, such as 0.005")
+        if self.target.suffix != ".xml":
+            raise UserError(f"--file_name {self.target}: OpenVINO's files end in .xml; leave the ending out")
+
+
+def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequence[str]) -> list[Path]:
+    """Quantise a model file and return the files that were written: model, weights, manifest; all of them, or none.
+
+    Args:
+        options: what a user decides.
+        flags: top-level keys of the configuration that were given, such as `data_path`.
+        words: `key.sub=value` overrides.
+
+    Raises:
+        UserError: if the model and its manifest do not belong together or are of another kind, or the data set does not fit.
+        WorkError: if the mIoU cannot be kept.
+    """
+    manifest = open_onnx(options.model, "MODEL")
+    weights = options.target.with_suffix(".bin")
+    check_replaceable([options.target, weights, manifest_path(options.target)], f"--file_name {options.target}")
+    config = config_of_mindir(options.model, manifest, None, flags, words)
+    calibration, sensitivity, validation = _pictures(options, manifest, config)
+    graph = read_openvino(options.model)
+    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    shape = graph.input(0).get_partial_shape()
+    graph.reshape(list(manifest.input.shape))
+    logger.info(
+        "calibrating on %d training pictures, sensitivity on %d others, table on %d of validation",
+        *map(len, (calibration.samples, sensitivity, validation)),
+    )
+    quantized = quantize(graph, calibration, sensitivity, scorer, options.max_drop)
+    _tell(quantized, len(sensitivity))
+    quantized.graph.reshape(shape)  # any size again, where the ONNX file takes any
+    with workspace(options.target, "--file_name") as folder:
+        files = folder / options.target.name, folder / weights.name
+        openvino.save_model(quantized.graph, files[0], compress_to_fp16=False)
+        sides = _compare(graph, read_openvino(files[0]), manifest, scorer, validation, (options.model, files))
+        for line in table(sides):
+            logger.info("%s", line)
+        _describe(manifest, files, options, config, quantized, sides).write(files[0])
+        return publish(folder, options.target.parent)
+
+
+def _pictures(options: QuantizeOptions, manifest: Manifest, config: Any) -> tuple[CalibrationInputs, Samples, Samples]:
+    """Return what calibrates, what tells where quantising hurts, and what the table is of."""
+    training, validation = (build_dataset(config, split) for split in ("train", "val"))
+    _check_classes(options.model, manifest, training)
+    chosen, sensitivity = split_training_pictures(training, options.num_calibration, options.num_sensitivity)
+    calibration = CalibrationInputs(chosen, manifest.input)
+    check_contrast(calibration)
+    return calibration, sensitivity, Samples(validation, evenly(len(validation), options.num_report))
+
+
+def _check_classes(model: Path, manifest: Manifest, dataset: BaseDataset) -> None:
+    if manifest.class_names != dataset.info.class_names:
+        raise UserError(
+            f"{model}: the model tells {len(manifest.class_names)} classes apart ({manifest.class_names[0]} ...), which are not those of "
+            f"{dataset.info.name}; calibrate on the data that it was trained on"
+        )
+
+
+def _tell(quantized: Quantized, num_pictures: int) -> None:
+    logger.info("mIoU on the %d training pictures of the sensitivity run: %+.4f by int8", num_pictures, -quantized.drop)
+    logger.info("%d convolutions and products compute in int8, %d were left in higher precision", quantized.layers, len(quantized.kept))
+    for name in quantized.kept:
+        logger.info("left in higher precision: %s", name)
+
+
+def _compare(
+    before: openvino.Model,
+    after: openvino.Model,
+    manifest: Manifest,
+    scorer: Scorer,
+    validation: Samples,
+    files: tuple[Path, Sequence[Path]],
+) -> dict[str, Side]:
+    """Return the figures of each precision that this processor has."""
+    shape, precisions = manifest.input.shape, supported_precisions()
+    runs: dict[str, Run] = {precision: OpenVinoModel(before, shape, precision) for precision in precisions}
+    runs["int8"] = OpenVinoModel(after, shape, precisions[-1])  # what is not quantised computes as the C++ program lets it
+    image = CalibrationInputs(validation, manifest.input)[0]
+    milliseconds = time_in_turns(runs, image)
+    sizes = {name: mebibytes(files[1] if name == "int8" else files[:1]) for name in runs}  # type: ignore[arg-type]
+    return {name: Side(scorer(run, validation)[0], milliseconds[name], sizes[name]) for name, run in runs.items()}
+
+
+def _describe(
+    manifest: Manifest, files: tuple[Path, Path], options: QuantizeOptions, config: Any, quantized: Quantized, sides: Mapping[str, Side]
+) -> Manifest:
+    how = {
+        "tool": TOOL,
+        "source": {"file": options.model.name, "sha256": manifest.sha256},
+        "scheme": "weights int8, symmetric by channel; activations 8 bits, one range a tensor",
+        "overflow_fix": OVERFLOW_FIX,
+        "data": {"path": str(config.data_path), "calibration": options.num_calibration, "sensitivity": options.num_sensitivity},
+        "max_drop": options.max_drop,
+        "drop": round(quantized.drop, 6),
+        "layers": quantized.layers,
+        "higher_precision": list(quantized.kept),
+        "validation": {"pictures": options.num_report, **as_json(sides)},
+    }
+    model, weights = files
+    return replace(
+        manifest,
+        model_file=model.name,
+        sha256=file_sha256(model),
+        kind="openvino",
+        weights={"file": weights.name, "sha256": file_sha256(weights)},
+        precision="int8",
+        quantization=how,
+        versions={**manifest.versions, "openvino": openvino.__version__},
+    )

@@ -1,0 +1,121 @@
+"""Quantise a graph by NNCF: ranges from calibration pictures, and layers left as they are where quantising them costs too much."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nncf
+import numpy as np
+import openvino
+from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParameters, AdvancedQuantizationParameters, OverflowFix
+
+from src.deploy.int8.samples import CalibrationInputs, Samples
+from src.deploy.openvino_model import OpenVinoModel
+from src.runtime.entry import WorkError
+
+TOOL = f"NNCF {nncf.__version__}"
+# Half the range of weights: without it, sums of two products of 8 bits overflow the 16 bits of processors without VNNI.
+OVERFLOW_FIX = "enable"
+LAYERS = ("Convolution", "GroupConvolution", "MatMul")  # OpenVINO's names of what is worth quantising
+_QUANTIZER = "FakeQuantize"
+# What passes its input's values on, so that a quantiser may stand in front of it.
+_PASSING = ("MaxPool", "Reshape", "Transpose", "Concat", "Squeeze", "Unsqueeze", "StridedSlice", "Slice", "Pad", "Relu")
+
+# From what runs a graph and (picture, label) pairs to the mean IoU over all and that of each picture.
+Score = Callable[[Callable[[np.ndarray], np.ndarray], Iterable[Any]], tuple[float, list[float]]]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What quantisation made.
+
+    Attributes:
+        graph: with 8-bit weights, and ranges for the activations.
+        layers: how many of LAYERS compute in 8 bits.
+        kept: names of those that the sensitivity run left in higher precision.
+        drop: of the mIoU on the pictures of the sensitivity run; below 0 where it rose.
+    """
+
+    graph: openvino.Model
+    layers: int
+    kept: tuple[str, ...]
+    drop: float
+
+
+def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity: Samples, score: Score, max_drop: float) -> Quantized:
+    """Return an int8 graph whose mIoU on the pictures of the sensitivity run is at most `max_drop` below that of the given one.
+
+    Weights: symmetric, by channel. Activations: symmetric behind ReLU, one range for a tensor. Where the loss is larger, each group of
+    layers is tried in higher precision, and those that help most stay in it (nncf.quantize_with_accuracy_control).
+
+    Args:
+        graph: float32, compiled for nothing yet, whose shape is that of the calibration batches; is not changed.
+        calibration: batches as the graph takes them.
+        sensitivity: pictures with labels, other ones.
+        score: how the mIoU is worked out.
+        max_drop: of the mean IoU, 0..1.
+
+    Raises:
+        WorkError: if no choice of layers keeps the mIoU.
+    """
+    mious: list[float] = []  # of the given graph first
+
+    def validate(compiled: Callable[..., Any], pairs: Iterable[Any]) -> tuple[float, list[float]]:
+        result = score(lambda image: next(iter(compiled(image).values())), pairs)
+        mious.append(result[0])
+        return result
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        result = nncf.quantize_with_accuracy_control(
+            graph,
+            nncf.Dataset(calibration),
+            nncf.Dataset(sensitivity),
+            validate,
+            max_drop=max_drop,
+            drop_type=nncf.DropType.ABSOLUTE,
+            preset=nncf.QuantizationPreset.PERFORMANCE,
+            target_device=nncf.TargetDevice.CPU,
+            subset_size=len(calibration),
+            advanced_quantization_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix(OVERFLOW_FIX)),
+            advanced_accuracy_restorer_parameters=AdvancedAccuracyRestorerParameters(
+                intermediate_model_dir=folder, ranking_subset_size=len(sensitivity), num_ranking_workers=1
+            ),
+        )
+        before = quantized_layers(openvino.Core().read_model(Path(folder) / "intermediate_model.xml"))
+    after = quantized_layers(result)
+    drop = mious[0] - score(OpenVinoModel(result, calibration.shape), sensitivity)[0]
+    if not after or drop > max_drop:
+        raise WorkError(
+            f"int8 loses {drop:.4f} mIoU on training pictures whichever layers stay in higher precision; --max_drop is {max_drop}"
+        )
+    return Quantized(result, len(after), tuple(name for name in before if name not in after), drop)
+
+
+def quantized_layers(graph: openvino.Model) -> list[str]:
+    """Return the names of the layers of a graph that take quantised activations, in the graph's order."""
+    layers = [node for node in graph.get_ordered_ops() if node.get_type_name() in LAYERS]
+    return [node.get_friendly_name() for node in layers if _is_quantized(node.input_value(0).get_node())]
+
+
+def _is_quantized(node: Any) -> bool:
+    while node.get_type_name() in _PASSING:
+        node = node.input_value(0).get_node()
+    return node.get_type_name() == _QUANTIZER
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """NNCF prints bars and paragraphs; what matters of them is told by ours."""
+    log = logging.getLogger("nncf")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,84 @@
+"""A model file run by OpenVINO in Python, on the CPU."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from src.config.errors import UserError
+from src.runtime.entry import WorkError
+
+OLDEST = (2024, 0)  # whose API the project was written for
+HINTS = {"fp32": "f32", "bf16": "bf16"}  # precision of layers that are not quantised -> OpenVINO's name for it
+_DEVICE = "CPU"
+
+
+class OpenVinoModel:
+    """A graph, compiled for one inference at a time on all cores.
+
+    Args:
+        graph: with one input and one output.
+        shape: (B, 3, H, W) that it is compiled for.
+        precision: of HINTS, in which layers that are not quantised compute.
+        name: for messages.
+
+    Raises:
+        UserError: if the processor lacks the precision.
+        WorkError: if OpenVINO cannot compile it.
+    """
+
+    def __init__(self, graph: openvino.Model, shape: tuple[int, ...], precision: str = "fp32", name: str = "the model") -> None:
+        if precision not in supported_precisions():
+            raise UserError(f"{name} in {precision}: this processor lacks it; OpenVINO computes {', '.join(supported_precisions())} here")
+        self._name = name
+        options = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+        }
+        fixed = graph.clone()
+        try:
+            fixed.reshape(list(shape))
+            self._request = openvino.Core().compile_model(fixed, _DEVICE, options).create_infer_request()
+        except RuntimeError as error:
+            raise WorkError(f"{name} does not run in OpenVINO {openvino.__version__}: {_first_line(error)}") from error
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Return the output for an input of the graph's shape and type.
+
+        Raises:
+            WorkError: if it does not run here.
+        """
+        try:
+            return next(iter(self._request.infer({0: image}).values())).copy()
+        except RuntimeError as error:
+            raise WorkError(f"{self._name} does not run in OpenVINO {openvino.__version__}: {_first_line(error)}") from error
+
+
+def read_openvino(model: Path) -> openvino.Model:
+    """Return the graph of an .onnx or .xml file.
+
+    Raises:
+        UserError: if OpenVINO is too old, or cannot read the file.
+    """
+    found = tuple(int(part) for part in openvino.__version__.split("-")[0].split(".")[:2])
+    if found < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise UserError(f"OpenVINO {openvino.__version__} is too old, {oldest} is needed: pip install -r requirements-deploy.txt")
+    try:
+        return openvino.Core().read_model(model)
+    except RuntimeError as error:
+        raise UserError(f"{model}: OpenVINO {openvino.__version__} cannot read it: {_first_line(error)}; export the model anew") from error
+
+
+def supported_precisions() -> list[str]:
+    """Return which of HINTS this processor computes in; OpenVINO itself falls back to float32 without a word."""
+    capabilities = openvino.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return [precision for precision in HINTS if precision.upper() in capabilities]
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what an exception of OpenVINO says first; before it, it names places in its own code."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and not line.startswith(("Exception from", "Check '"))), "no reason given")
