@@ -1,11 +1,8 @@
 """Write a model file, the form of it that MindSpore Lite 2.0.0 reads, and their manifests; check both, then give them their names."""
 
 import logging
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,16 @@ from omegaconf import OmegaConf
 
 from src.checkpoint.weights import load_weights
 from src.config.errors import UserError
+from src.config.networks import smallest_side
 from src.deploy.lite_runner import find_lite_home
 from src.deploy.lowering import lower_file
 from src.deploy.manifest import InputSpec, Manifest, OutputSpec, check_replaceable, file_sha256, manifest_path
 from src.deploy.model_graph import Labels, ModelGraph, Normalize
-from src.deploy.options import LITE_SUFFIX, ExportOptions, class_names_and_palette
-from src.deploy.verification import verify
+from src.deploy.onnx.requirements import require_onnx
+from src.deploy.options import LITE_SUFFIX, OPSET, ExportOptions, class_names_and_palette
+from src.deploy.publishing import publish, workspace
+from src.deploy.verification import run_network, verify
+from src.models.attention import DotProductAttention
 from src.models.builder import assemble_network
 from src.runtime.entry import WorkError
 
@@ -38,32 +39,37 @@ def export_weights(config: Any, checkpoint: Path, options: ExportOptions) -> lis
         options: what to write.
 
     Returns:
-        MINDIR: model, manifest, lowered model, its manifest. AIR: model and manifest.
+        MINDIR: model, manifest, lowered model, its manifest. AIR and ONNX: model and manifest.
 
     Raises:
         UserError: if the weights do not fit, a folder or somebody's .json lies where a file is to be written, the folder cannot be
-            written, AIR is asked for without an Ascend back end, or MS_LITE_HOME is no folder.
+            written, AIR is asked for without an Ascend back end, ONNX without its package, or MS_LITE_HOME is no folder.
         WorkError: if a model file does not compute what the checkpoint's network does.
     """
     _check_format(options.file_format, config.device_target)
     models = [options.target, _lowered(options.target)] if options.file_format == "MINDIR" else [options.target]
     check_replaceable([*models, *map(manifest_path, models)], f"--file_name {options.target}")
     spec, lite_home = options.input_spec(config), find_lite_home()
-    logger.info("the model takes %s %s, channels %s", "x".join(map(str, spec.shape)), spec.dtype, spec.color_order)
+    any_size = f", any {', '.join(spec.dynamic)}" if spec.dynamic else ""
+    logger.info("the model takes %s%s %s, channels %s", "x".join(map(str, spec.shape)), any_size, spec.dtype, spec.color_order)
     network = assemble_network(config)
     load_weights(network, checkpoint, complete=True, flag="--checkpoint_file")
     graph = _graph(network, spec, config, options.outputs)
-    with _workspace(options.target) as folder:
+    output = _output_spec(spec, network.backbone.feature_hw(spec.shape[2:]), config, options.outputs)
+    with workspace(options.target) as folder:
         model = folder / options.target.name
-        _write(graph, spec, model, options.file_format)
-        logits_hw = network.backbone.feature_hw(spec.shape[2:])
-        manifest = _manifest(model, spec, _output_spec(spec, logits_hw, config, options.outputs), config, checkpoint, options)
-        manifest.write(model)
+        manifest = _manifest(model, spec, output, config, checkpoint)
+        if options.file_format == "ONNX":
+            _write_onnx(graph, manifest, model, options.opset or OPSET, smallest_side(config.model))
+        else:
+            _write(graph, spec, model, options.file_format)
+            manifest = replace(manifest, sha256=file_sha256(model), kind="native" if options.file_format == "MINDIR" else "air")
+            manifest.write(model)
         if options.file_format == "MINDIR":
             lowered = _lowered(model)
             lower_file(model, lowered)
             verify(graph, model, lowered, manifest, lite_home)
-        return _publish(folder, options.target.parent)
+        return publish(folder, options.target.parent)
 
 
 def _check_format(file_format: str, device_target: str) -> None:
@@ -72,6 +78,8 @@ def _check_format(file_format: str, device_target: str) -> None:
             f"--file_format AIR with --device_target {device_target}: AIR is written by Ascend's own back end; "
             "export on a machine with an Ascend (--device_target Ascend), or choose --file_format MINDIR, which every device runs"
         )
+    if file_format == "ONNX":
+        require_onnx("--file_format ONNX")
 
 
 def _lowered(model: Path) -> Path:
@@ -81,26 +89,17 @@ def _lowered(model: Path) -> Path:
 def _graph(network: nn.Cell, spec: InputSpec, config: Any, outputs: str) -> ModelGraph:
     prepare = Normalize(spec.mean, spec.std) if spec.dtype == "uint8" else None
     rule = (config.model.align_corners, config.model.half_pixel_centers)
-    finish = Labels(spec.shape[2:], *rule) if outputs == "labels" else None
+    finish = Labels(*rule) if outputs == "labels" else None
     graph = ModelGraph(network, prepare, finish)
     graph.set_train(False)
+    for _, cell in graph.cells_and_names():
+        if isinstance(cell, DotProductAttention):
+            cell.whole = bool(spec.dynamic)  # blocks of an unknown number of positions are a loop, which no file of one graph has
     return graph
 
 
-@contextmanager
-def _workspace(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside the files to write, which is removed at the end."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent)
-    except OSError as error:
-        raise UserError(f"--file_name {target}: the folder {target.parent} cannot be written to ({error.strerror})") from error
-    with folder as name:
-        yield Path(name)
-
-
 def _write(graph: ModelGraph, spec: InputSpec, model: Path, file_format: str) -> None:
-    example = Tensor(np.zeros(spec.shape, spec.dtype))
+    example = _example(spec)
     logging.disable(logging.CRITICAL)  # what goes wrong is raised; MindSpore says it in paragraphs besides
     try:
         # Elsewhere, under a plain name: ms.export of 2.8.0 refuses paths with spaces or letters beyond ASCII.
@@ -114,14 +113,37 @@ def _write(graph: ModelGraph, spec: InputSpec, model: Path, file_format: str) ->
         logging.disable(logging.NOTSET)
 
 
-def _manifest(model: Path, spec: InputSpec, output: OutputSpec, config: Any, checkpoint: Path, options: ExportOptions) -> Manifest:
+def _example(spec: InputSpec) -> Tensor:
+    """Return what the graph is compiled for; a side that may have any size is None."""
+    if not spec.dynamic:
+        return Tensor(np.zeros(spec.shape, spec.dtype))
+    sides = zip(("batch", "", "height", "width"), spec.shape, strict=True)
+    return Tensor(shape=[None if side in spec.dynamic else size for side, size in sides], dtype=getattr(ms, spec.dtype))
+
+
+def _write_onnx(graph: ModelGraph, manifest: Manifest, model: Path, opset: int, smallest: int) -> None:
+    """Write the graph as ONNX with its manifest, checked and compared with the network."""
+    # Imported late: onnx is not among the requirements of the other formats.
+    from src.deploy.onnx.checking import verify_onnx
+    from src.deploy.onnx.files import write_onnx
+
+    spec = manifest.input
+    with tempfile.TemporaryDirectory() as folder:
+        native = Path(folder) / "model.mindir"
+        _write(graph, spec, native, "MINDIR")
+        write_onnx(native, model, manifest, opset)
+    verify_onnx(lambda image: run_network(graph, image), model, spec, smallest)
+
+
+def _manifest(model: Path, spec: InputSpec, output: OutputSpec, config: Any, checkpoint: Path) -> Manifest:
+    """Return the manifest of a native file that is not written yet."""
     names, palette = class_names_and_palette(config)
     content = OmegaConf.to_container(config)
     assert isinstance(content, dict)
     return Manifest(
         model_file=model.name,
-        sha256=file_sha256(model),
-        kind="native" if options.file_format == "MINDIR" else "air",
+        sha256="",
+        kind="native",
         input=spec,
         output=output,
         class_names=names,
@@ -144,15 +166,3 @@ def _output_spec(spec: InputSpec, logits_hw: tuple[int, int], config: Any, outpu
         model.half_pixel_centers and not model.align_corners,
     )
     return logits if outputs == "logits" else replace(logits, kind="labels", shape=(batch, height, width), dtype="uint8")
-
-
-def _publish(folder: Path, target: Path) -> list[Path]:
-    """Give the files of a folder their names in another one. Models first: a manifest never speaks of a file that is not there."""
-    files = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".json", path.name))
-    for path in files:
-        path.chmod(0o644)  # ms.export makes it 0400
-        with open(path, "rb") as stream:
-            os.fsync(stream.fileno())
-    for path in files:
-        os.replace(path, target / path.name)
-    return [target / path.name for path in files]

@@ -36,29 +36,28 @@ class Normalize(nn.Cell):
 
 
 class Labels(nn.Cell):
-    """Logits to the class of each pixel at another size.
+    """Logits to the class of each pixel of the image.
 
     Args:
-        size_hw: height and width of the labels.
         align_corners: of the bilinear resizing of logits, as inside the network.
         half_pixel_centers: likewise.
 
     Inputs:
         logits: (B, K, h, w) float32.
+        image: (B, 3, H, W), of which only the size counts.
 
     Outputs:
         (B, H, W) uint8; the first of equal logits wins.
     """
 
-    def __init__(self, size_hw: tuple[int, int], align_corners: bool, half_pixel_centers: bool) -> None:
+    def __init__(self, align_corners: bool, half_pixel_centers: bool) -> None:
         super().__init__()
-        self.size_hw = size_hw
         self.resize = bilinear(align_corners, half_pixel_centers)
         self.argmax = ops.Argmax(axis=1, output_type=ms.int32)
 
-    def construct(self, logits: Tensor) -> Tensor:
+    def construct(self, logits: Tensor, image: Tensor) -> Tensor:
         """Return the labels."""
-        labels = self.argmax(self.resize(logits, self.size_hw))
+        labels = self.argmax(self.resize(logits, ops.shape(image)[-2:]))
         # By way of float32: MindSpore Lite 2.0.0 has no cast from int32 to uint8 on the CPU.
         return labels.astype(ms.float32).astype(ms.uint8)
 
@@ -69,7 +68,7 @@ class ModelGraph(nn.Cell):
     Args:
         network: from image (B, 3, H, W) float32 to a tuple of logits, the last of which is the main head's; parameters keep their names.
         prepare: from the graph's input to that image; None: the input is the image.
-        finish: from the logits to the graph's output; None: the output is the logits.
+        finish: from the logits and the graph's input to the graph's output; None: the output is the logits.
 
     Inputs:
         image: (B, 3, H, W), float32 or what `prepare` takes.
@@ -82,8 +81,9 @@ class ModelGraph(nn.Cell):
         super().__init__(auto_prefix=False)
         self.network = network
         self.prepare = prepare or nn.Identity()
-        self.finish = finish or nn.Identity()
+        self.finish = finish
 
     def construct(self, image: Tensor) -> Tensor:
         """Return the graph's output."""
-        return self.finish(self.network(self.prepare(image))[-1])
+        logits = self.network(self.prepare(image))[-1]
+        return logits if self.finish is None else self.finish(logits, image)

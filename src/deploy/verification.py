@@ -34,8 +34,12 @@ class Comparison:
 
     @property
     def is_good(self) -> bool:
-        """Tell whether it is within the limits. Classes of logits may differ where two are equal: their difference decides."""
-        return self.agreement >= MIN_AGREEMENT if self.difference is None else self.difference <= MAX_DIFFERENCE
+        """Tell whether it is within the limits of MindSpore and MindSpore Lite."""
+        return self.is_within(MAX_DIFFERENCE)
+
+    def is_within(self, max_difference: float) -> bool:
+        """Tell whether it is within a limit. Classes of logits may differ where two are equal: their difference decides."""
+        return self.agreement >= MIN_AGREEMENT if self.difference is None else self.difference <= max_difference
 
     def __str__(self) -> str:
         largest = f"largest difference {self.difference:.1e} of the largest logit, " if self.difference is not None else ""
@@ -73,8 +77,8 @@ def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest, lit
         WorkError: if one of them differs.
     """
     image = example_image(manifest.input)
-    expected = _run_network(network, image)
-    _judge("in Python", model, compare(expected, NativeModel(model)(image)))
+    expected = run_network(network, image)
+    judge("in Python", model, compare(expected, NativeModel(model)(image)))
     if lite_home is None:
         logger.info(
             "%s was not run in C++: no MindSpore Lite here; bash scripts/fetch_mindspore_lite.sh gets it, or set MS_LITE_HOME", lowered.name
@@ -82,11 +86,22 @@ def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest, lit
         return
     given = run_in_cpp(lite_home, lowered, manifest, image)
     if given is not None:
-        _judge("in C++", lowered, compare(expected, given))
+        judge("in C++", lowered, compare(expected, given))
 
 
-def _judge(where: str, model: Path, comparison: Comparison) -> None:
-    if not comparison.is_good:
+def judge(where: str, model: Path, comparison: Comparison, max_difference: float = MAX_DIFFERENCE) -> None:
+    """Say how far a model file is from the network.
+
+    Args:
+        where: what ran it.
+        model: the file.
+        comparison: of its output with the network's.
+        max_difference: as a part of the largest logit.
+
+    Raises:
+        WorkError: if it is too far.
+    """
+    if not comparison.is_within(max_difference):
         raise WorkError(f"{model.name} {where} is not the checkpoint's network: {comparison}; nothing was written")
     logger.info("%s %s against the checkpoint: %s", model.name, where, comparison)
 
@@ -104,7 +119,7 @@ def example_image(spec: InputSpec) -> np.ndarray:
     return np.stack(pictures)
 
 
-def _run_network(network: nn.Cell, image: np.ndarray) -> np.ndarray:
+def run_network(network: nn.Cell, image: np.ndarray) -> np.ndarray:
     """Return the network's output, operator by operator: no graph that the export made can hide its own faults."""
     before = ms.get_context("mode")
     ms.set_context(mode=ms.PYNATIVE_MODE)

@@ -20,6 +20,10 @@ class DotProductAttention(nn.Cell):
         key_channels: D, channels of query and key.
         block: so many queries at once; 0: all in training, where blocks take longer, and EVALUATION_BLOCK in evaluation.
 
+    Attributes:
+        whole: whether all queries are taken at once in `construct`, whatever `block` says: a graph for any number of positions then has no
+            loop, and holds N * M similarities. False, unless somebody sets it before the graph is compiled.
+
     Inputs:
         query: (B, D, N) float.
         key: (B, D, M).
@@ -34,7 +38,7 @@ class DotProductAttention(nn.Cell):
 
     def __init__(self, key_channels: int, block: int = 0) -> None:
         super().__init__()
-        self.block = block
+        self.block, self.whole = block, False
         # A tensor, because MindSpore Lite's converter rejects scalar constants.
         self.temperature = Tensor([key_channels**-0.5], ms.float32)
         # Primitives, not functions: MindSpore 2.8 in GRAPH mode loses functions that a bprop calls.
@@ -50,6 +54,8 @@ class DotProductAttention(nn.Cell):
         """Return the context of each query."""
         dtype = value.dtype
         query, key, value = self._scaled(query), self.cast(key, ms.float32), self.cast(value, ms.float32)
+        if self.whole:
+            return self.cast(self._attend(query, key, value), dtype)
         count = ops.shape(query)[2]
         block = self.block or (count if self.training else EVALUATION_BLOCK)
         if count <= block:

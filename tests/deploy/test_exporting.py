@@ -81,6 +81,7 @@ def test_files_and_manifests(folder: Path, checkpoint: Path) -> None:
         "color_order": "BGR",
         "mean": mean,
         "std": std,
+        "dynamic": [],
         "layout": "NCHW",
         "resize": "bilinear, half pixel centers",
     }
@@ -199,7 +200,7 @@ def test_wrong_inputs(checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFix
         assert message in error and "\n" not in error, error
     assert run(export.main, ["--file_name", target]) == 2
     assert "--checkpoint_file WEIGHTS.ckpt" in capfd.readouterr().err
-    for wrong in (("--outputs", "masks"), ("--image_size", "32"), ("--file_format", "ONNX")):
+    for wrong in (("--outputs", "masks"), ("--image_size", "32"), ("--file_format", "PB")):
         with pytest.raises(SystemExit, match="2"):
             call(checkpoint, target, *wrong)
     assert not list(out.glob("**/*"))
@@ -235,7 +236,7 @@ def test_a_model_that_computes_something_else_is_not_left_behind(
     (tmp_path / "m.mindir").write_bytes(b"earlier")
     monkeypatch.setattr(exporting, "_write", lambda graph, spec, model, form: shutil.copyfile(folder / "logits.v1.mindir", model))
     monkeypatch.setattr(verification, "NativeModel", lambda model: lambda image: np.ones((1, 11, 8, 12), np.float32))
-    monkeypatch.setattr(verification, "_run_network", lambda network, image: np.full((1, 11, 8, 12), 1.01, np.float32))
+    monkeypatch.setattr(verification, "run_network", lambda network, image: np.full((1, 11, 8, 12), 1.01, np.float32))
     assert call(checkpoint, tmp_path / "m", "--image_size", "32", "48") == 1
     error = capfd.readouterr().err.strip()
     assert "m.mindir in Python is not the checkpoint's network: largest difference 9.9e-03" in error and "\n" not in error

@@ -63,7 +63,7 @@ def graph_of(name: str) -> tuple[ModelGraph, np.ndarray]:
     rng = np.random.default_rng(3)
     if "labels" in name:
         prepare = Normalize(config.dataset.mean, config.dataset.std)
-        graph = ModelGraph(network, prepare, Labels(SIZE_HW, config.model.align_corners, config.model.half_pixel_centers))
+        graph = ModelGraph(network, prepare, Labels(config.model.align_corners, config.model.half_pixel_centers))
         image: np.ndarray = rng.integers(0, 256, (2, 3, *SIZE_HW)).astype(np.uint8)
     else:
         graph, image = ModelGraph(network), rng.normal(size=(1, 3, *SIZE_HW)).astype(np.float32)

@@ -43,7 +43,7 @@ class Patches(nn.Cell):
 def write_model(path: Path, dtype: str, kind: str, batch: int) -> Path:
     """What export.py writes of this network, without its checks, which take longer than the network."""
     rule = (CONFIG.model.align_corners, CONFIG.model.half_pixel_centers)
-    graph = ModelGraph(Patches(), Normalize(MEAN, STD) if dtype == "uint8" else None, Labels(SIZE_HW, *rule) if kind == "labels" else None)
+    graph = ModelGraph(Patches(), Normalize(MEAN, STD) if dtype == "uint8" else None, Labels(*rule) if kind == "labels" else None)
     shape = (batch, 3, *SIZE_HW)
     ms.export(graph.set_train(False), Tensor(np.zeros(shape, dtype)), file_name=str(path), file_format="MINDIR")
     outputs = (batch, *SIZE_HW) if kind == "labels" else (batch, 11, 10, 14)
