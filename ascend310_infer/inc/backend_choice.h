@@ -15,15 +15,17 @@ namespace ocrnet {
 // Takes the back end and the precision of the options, or those that the model's manifest asks for, and settles what
 // the engine needs to know of them. Refuses what does not fit together: the model's kind and the back end, its
 // quantisation or the processor and the precision, the device, the mode; and a back end that this build lacks.
+// backend: opened, and as long-lived as the backends.
 Status ChooseBackend(const Options& options, const Manifest& manifest, const Backends& backends,
                      const Processor& processor, const Backend** backend, EngineOptions* engine);
 
-// Returns "MindSpore Lite 2.0.0 and OpenVINO 2026.4.1".
-std::string LibrariesText(const Backends& backends);
-
-// Returns lines that say which back ends this build has, and in which precisions this machine's processor computes, and
-// with what.
+// Returns lines that say which back ends this build has, their libraries' versions, and in which precisions this
+// machine's processor computes, and with what. Loads them all.
 std::string BackendsText(const Backends& backends, const Processor& processor);
+
+// Refuses a library that is older than what the back end was written for.
+// found, oldest: "2026.4.1"; the first two numbers count.
+Status CheckLibraryVersion(const std::string& library, const std::string& found, const std::string& oldest);
 
 // Returns "int8, with AVX-512 VNNI": the precision of the CPU and its instructions, of other devices the precision.
 std::string PrecisionText(const EngineOptions& engine, const Processor& processor);

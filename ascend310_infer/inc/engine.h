@@ -15,6 +15,7 @@
 namespace ocrnet {
 
 struct EngineOptions {
+  std::string backend;  // "lite" or "openvino"
   std::string model_path;
   std::string device_type;  // "CPU", "GPU" or "Ascend"
   int device_id = 0;
@@ -48,8 +49,6 @@ class Engine {
 class Backend {
  public:
   virtual ~Backend() = default;
-  // Returns what --backend calls it, one of backend_choice.h's.
-  virtual std::string Name() const = 0;
   // Returns name and version of the library, such as "MindSpore Lite 2.0.0".
   virtual std::string Version() const = 0;
   // Returns whether the library computes in bf16 on this device; asks the library, which takes a moment.
@@ -59,8 +58,13 @@ class Backend {
   virtual Status Load(const EngineOptions& options, std::unique_ptr<Engine>* out) const = 0;
 };
 
-// The back ends of a build.
-using Backends = std::vector<std::unique_ptr<Backend>>;
+// A back end of this build.
+struct BackendSource {
+  std::string name;  // of --backend
+  // Loads its library, which takes a moment, and gives the back end, which lives as long as the source.
+  std::function<Status(const Backend** out)> open;
+};
+using Backends = std::vector<BackendSource>;
 
 // What the back ends say of their libraries' failures.
 

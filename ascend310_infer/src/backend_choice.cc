@@ -1,6 +1,7 @@
 #include "inc/backend_choice.h"
 
-#include <algorithm>
+#include <cstdio>
+#include <utility>
 
 namespace ocrnet {
 namespace {
@@ -73,12 +74,13 @@ Status CheckBf16(const Backend& backend, const EngineOptions& engine, const Proc
                            "; take --precision fp32, or int8 with a quantised model (python -m src.deploy.quantize)");
 }
 
-Status FindBackend(const KnownBackend& chosen, const Backends& backends, const Backend** out) {
-  for (const auto& backend : backends) {
-    if (backend->Name() == chosen.name) *out = backend.get();
+Status OpenBackend(const KnownBackend& chosen, const Backends& backends, const Backend** out) {
+  std::string others;
+  for (const BackendSource& source : backends) {
+    if (source.name == chosen.name) return source.open(out);
+    others += (others.empty() ? "" : " and ") + source.name;
   }
-  if (*out != nullptr) return Status::Ok();
-  return Status::UserError("--backend " + std::string(chosen.name) + ": this build has " + LibrariesText(backends) +
+  return Status::UserError("--backend " + std::string(chosen.name) + ": this build has " + others +
                            " alone; build it with " + chosen.library + ": " + chosen.home + "=\"$(bash " +
                            chosen.fetch + ")\" bash ascend310_infer/src/build.sh");
 }
@@ -97,6 +99,7 @@ Status ChooseBackend(const Options& options, const Manifest& manifest, const Bac
   const bool is_lite = options.backend.empty() ? IsMindir(manifest) : options.backend == kLite.name;
   const KnownBackend& chosen = is_lite ? kLite : kOpenvino;
   *engine = EngineOptions();
+  engine->backend = chosen.name;
   engine->model_path = options.model_path;
   engine->device_type = options.device_type;
   engine->device_id = options.device_id;
@@ -114,24 +117,23 @@ Status ChooseBackend(const Options& options, const Manifest& manifest, const Bac
                              "openvino (export.py --file_format ONNX)");
   }
   OCRNET_RETURN_IF_ERROR(CheckQuantization(engine->precision, manifest));
-  *backend = nullptr;
-  OCRNET_RETURN_IF_ERROR(FindBackend(chosen, backends, backend));
+  OCRNET_RETURN_IF_ERROR(OpenBackend(chosen, backends, backend));
   return CheckBf16(**backend, *engine, processor);
-}
-
-std::string LibrariesText(const Backends& backends) {
-  std::string text;
-  for (const auto& backend : backends) text += (text.empty() ? "" : " and ") + backend->Version();
-  return text;
 }
 
 std::string BackendsText(const Backends& backends, const Processor& processor) {
   std::string text;
   EngineOptions cpu;
   cpu.device_type = "CPU";
-  for (const auto& backend : backends) {
-    text += "--backend " + backend->Name() + ": " + backend->Version();
-    if (backend->Name() == kLite.name) {
+  for (const BackendSource& source : backends) {
+    const Backend* backend = nullptr;
+    const Status status = source.open(&backend);
+    if (!status.ok()) {
+      text += status.message() + "\n";
+      continue;
+    }
+    text += "--backend " + source.name + ": " + backend->Version();
+    if (source.name == kLite.name) {
       text += ", for MindIR; fp32\n";
       continue;
     }
@@ -139,10 +141,22 @@ std::string BackendsText(const Backends& backends, const Processor& processor) {
     for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
       const bool has = precision != Precision::kBf16 || backend->HasBf16(cpu);
       cpu.precision = precision;
-      text += "  " + (has ? PrecisionText(cpu, processor) : "bf16: not without AMX or AVX-512 with BF16") + "\n";
+      text += "  " + (has ? PrecisionText(cpu, processor) : "no bf16, which takes AMX or AVX-512 with BF16") + "\n";
     }
   }
   return text;
+}
+
+Status CheckLibraryVersion(const std::string& library, const std::string& found, const std::string& oldest) {
+  const auto numbers = [](const std::string& version) {
+    int major = 0;
+    int minor = 0;
+    std::sscanf(version.c_str(), "%d.%d", &major, &minor);
+    return std::make_pair(major, minor);
+  };
+  if (numbers(found) >= numbers(oldest)) return Status::Ok();
+  return Status::UserError(library + " " + found + " is too old: expected " + oldest +
+                           " or later; scripts/fetch_openvino.sh gets one");
 }
 
 std::string PrecisionText(const EngineOptions& engine, const Processor& processor) {

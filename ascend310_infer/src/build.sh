@@ -2,14 +2,15 @@
 # Summary: build the C++ runner; or build its library and tests and run these.
 #
 # Usage: bash ascend310_infer/src/build.sh [--tests] [-DNAME=VALUE ...]
-#   Without --tests it builds ascend310_infer/out/main with the libraries that the environment names: one of them at least.
+#   Without --tests it builds ascend310_infer/out/main with the libraries that the environment names: one of them at least. One that is not
+#   named stays as it was in the build before; a name set to nothing leaves the library out.
 #   --tests      needs no SDK
 #   -DNAME=VALUE goes to CMake: -DOCRNET_SANITIZE=ON (AddressSanitizer and UndefinedBehaviorSanitizer), -DCMAKE_CXX_COMPILER=clang++
 #
 # Environment:
 #   MS_LITE_HOME  MindSpore Lite: the folder of a release tarball (with runtime/include and runtime/lib) or of the unpacked wheel
 #                 (with include and lib); `bash scripts/fetch_mindspore_lite.sh` gets the wheel and prints its folder
-#   OPENVINO_HOME  OpenVINO 2024.0 or later: the folder `openvino` of the unpacked wheel (with include and libs) or that of an archive
+#   OPENVINO_HOME  OpenVINO 2024.6 or later: the folder `openvino` of the unpacked wheel (with include and libs) or that of an archive
 #                 (with runtime/include and runtime/lib); `bash scripts/fetch_openvino.sh` gets the wheel and prints its folder
 #   JOBS          how many files are compiled at a time (default: the number of cores)
 set -euo pipefail
@@ -40,13 +41,34 @@ check_home() {
   [ -e "$home/$4" ] || [ -e "$home/runtime/$4" ] || fail "$1=$home: no $2 (no $4); $3 prints a folder that is"
 }
 
+# Print the folder of a library in the build before, if it is still there. $1: variable that names it.
+last_home() {
+  local home
+  home="$(sed -n "s/^$1:PATH=//p" "$BUILD/CMakeCache.txt" 2>/dev/null)" || true
+  [ ! -d "$home" ] || printf '%s\n' "$home"
+}
+
+# Leave where OpenVINO is too old.
+check_openvino() {
+  local header="$OPENVINO_HOME/include/openvino/core/version.hpp" oldest found
+  [ -e "$header" ] || header="$OPENVINO_HOME/runtime/include/openvino/core/version.hpp"
+  oldest="$(sed -n 's/^set(OPENVINO_OLDEST \([0-9.]*\)).*/\1/p' "$RUNNER/src/CMakeLists.txt")"
+  found="$(sed -n 's/^#define OPENVINO_VERSION_M[A-Z]* *\([0-9]*\)/\1/p' "$header" 2>/dev/null | head -n 2 | paste -s -d .)" || true
+  [ "$(printf '%s\n' "$oldest" "$found" | sort -V | head -n 1)" = "$oldest" ] \
+    || fail "OPENVINO_HOME=$OPENVINO_HOME is OpenVINO ${found:-without a version}, expected $oldest or later; scripts/fetch_openvino.sh prints the folder of one"
+}
+
 if [ "$SDK" = ON ]; then
-  [ -n "${MS_LITE_HOME:-}" ] || [ -n "${OPENVINO_HOME:-}" ] \
+  MS_LITE_HOME="${MS_LITE_HOME-$(last_home MS_LITE_HOME)}"
+  OPENVINO_HOME="${OPENVINO_HOME-$(last_home OPENVINO_HOME)}"
+  [ -n "$MS_LITE_HOME$OPENVINO_HOME" ] \
     || fail "neither MS_LITE_HOME nor OPENVINO_HOME is set: scripts/fetch_mindspore_lite.sh and scripts/fetch_openvino.sh get the libraries and print the folders to set them to"
-  [ -z "${MS_LITE_HOME:-}" ] || check_home MS_LITE_HOME "MindSpore Lite" scripts/fetch_mindspore_lite.sh include/api/model.h
-  [ -z "${OPENVINO_HOME:-}" ] || check_home OPENVINO_HOME OpenVINO scripts/fetch_openvino.sh include/openvino/openvino.hpp
+  [ -z "$MS_LITE_HOME" ] || check_home MS_LITE_HOME "MindSpore Lite" scripts/fetch_mindspore_lite.sh include/api/model.h
+  [ -z "$OPENVINO_HOME" ] || check_home OPENVINO_HOME OpenVINO scripts/fetch_openvino.sh include/openvino/openvino.hpp
+  [ -z "$OPENVINO_HOME" ] || check_openvino
   for home in MS_LITE_HOME OPENVINO_HOME; do
     path="${!home:+$(realpath -- "${!home}")}"
+    say "$home=${path:-(without)}"
     DEFINITIONS+=("-D$home=$path")
     # What was found in another home must not stay.
     grep -qsxF "$home:PATH=$path" "$BUILD/CMakeCache.txt" || rm -f -- "$BUILD/CMakeCache.txt"

@@ -1,12 +1,12 @@
 // The only file that knows MindSpore Lite.
-#include "inc/lite_backend.h"
-
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "inc/backend_module.h"
+#include "inc/engine.h"
 #include "inc/manifest.h"
 #include "include/api/context.h"
 #include "include/api/model.h"
@@ -125,7 +125,6 @@ class LiteEngine : public Engine {
 
 class LiteBackend : public Backend {
  public:
-  std::string Name() const override { return "lite"; }
   std::string Version() const override { return "MindSpore Lite " + LiteVersion(); }
   bool HasBf16(const EngineOptions&) const override { return false; }
 
@@ -142,7 +141,6 @@ class LiteBackend : public Backend {
 };
 
 }  // namespace
-
-std::unique_ptr<Backend> MakeLiteBackend() { return std::make_unique<LiteBackend>(); }
-
 }  // namespace ocrnet
+
+ocrnet::Backend* ocrnet_make_backend() { return new ocrnet::LiteBackend; }

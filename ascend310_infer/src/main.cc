@@ -2,21 +2,11 @@
 #include <string>
 #include <vector>
 
+#include "inc/backend_module.h"
 #include "inc/runner.h"
-#ifdef OCRNET_HAVE_LITE
-#include "inc/lite_backend.h"
-#endif
-#ifdef OCRNET_HAVE_OPENVINO
-#include "inc/openvino_backend.h"
-#endif
 
 int main(int argc, char** argv) {
   ocrnet::Backends backends;
-#ifdef OCRNET_HAVE_LITE
-  backends.push_back(ocrnet::MakeLiteBackend());
-#endif
-#ifdef OCRNET_HAVE_OPENVINO
-  backends.push_back(ocrnet::MakeOpenvinoBackend());
-#endif
+  for (const char* name : {OCRNET_BACKENDS}) backends.push_back(ocrnet::BackendModule(name));
   return ocrnet::Main(std::vector<std::string>(argv + 1, argv + argc), backends);
 }

@@ -1,21 +1,18 @@
 // The only file that knows OpenVINO.
-#include "inc/openvino_backend.h"
-
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "inc/manifest.h"
+#include "inc/backend_choice.h"
+#include "inc/backend_module.h"
+#include "inc/engine.h"
 #include "openvino/runtime/core.hpp"
 #include "openvino/runtime/properties.hpp"
 
 namespace ocrnet {
 namespace {
-
-constexpr int kOldestYear = 2024;  // as in CMakeLists.txt
 
 // Returns "2026.4.1" of "2026.4.1-22100-abc-releases/2026/4".
 std::string OpenvinoVersion() {
@@ -159,7 +156,6 @@ class OpenvinoEngine : public Engine {
 
 class OpenvinoBackend : public Backend {
  public:
-  std::string Name() const override { return "openvino"; }
   std::string Version() const override { return LibraryText(); }
 
   bool HasBf16(const EngineOptions& options) const override {
@@ -172,9 +168,7 @@ class OpenvinoBackend : public Backend {
   }
 
   Status CheckModel(const std::string&) const override {
-    if (std::atoi(OpenvinoVersion().c_str()) >= kOldestYear) return Status::Ok();
-    return Status::UserError(LibraryText() + " is too old: expected " + std::to_string(kOldestYear) +
-                             ".0 or later; scripts/fetch_openvino.sh gets one");
+    return CheckLibraryVersion("OpenVINO", OpenvinoVersion(), OCRNET_OPENVINO_OLDEST);
   }
 
   Status Load(const EngineOptions& options, std::unique_ptr<Engine>* out) const override {
@@ -188,7 +182,6 @@ class OpenvinoBackend : public Backend {
 };
 
 }  // namespace
-
-std::unique_ptr<Backend> MakeOpenvinoBackend() { return std::make_unique<OpenvinoBackend>(); }
-
 }  // namespace ocrnet
+
+ocrnet::Backend* ocrnet_make_backend() { return new ocrnet::OpenvinoBackend; }

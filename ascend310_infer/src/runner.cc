@@ -116,7 +116,7 @@ void LogStart(const Options& options, const Job& job, const Backend& backend) {
   Log("model", job.engine.model_path + " (" + manifest.kind + ", SHA-256 " + manifest.sha256 + ")");
   Log("input", manifest.input.tensor.ToString() + ", " + manifest.input.color_order);
   Log("output", std::string(manifest.output.is_labels ? "labels " : "logits ") + manifest.output.tensor.ToString());
-  Log("backend", backend.Name());
+  Log("backend", job.engine.backend);
   Log("library", backend.Version());
   Log("data", options.dataset_path + ", " + std::to_string(job.dataset.samples.size()) +
                   (job.dataset.is_binary ? " binaries" : " pictures"));
@@ -210,8 +210,7 @@ int Main(const std::vector<std::string>& arguments, const Backends& backends) {
     if (status.ok() && options.help) {
       std::printf("%s\n%s", HelpText().c_str(), BackendsText(backends, Processor::Here()).c_str());
     } else if (status.ok() && options.version) {
-      std::printf("OCRNet runner with %s\n%s", LibrariesText(backends).c_str(),
-                  BackendsText(backends, Processor::Here()).c_str());
+      std::printf("OCRNet runner\n%s", BackendsText(backends, Processor::Here()).c_str());
     } else if (status.ok()) {
       status = Run(options, backends, Processor::Here());
     }

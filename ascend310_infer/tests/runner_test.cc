@@ -58,7 +58,6 @@ class FakeEngine : public ocrnet::Engine {
 class FakeBackend : public ocrnet::Backend {
  public:
   FakeBackend(const std::string& name, int64_t batch) : name_(name), batch_(batch) {}
-  std::string Name() const override { return name_; }
   std::string Version() const override { return "Fake 1.0"; }
   bool HasBf16(const ocrnet::EngineOptions&) const override { return false; }
   Status CheckModel(const std::string& model_path) const override {
@@ -77,8 +76,13 @@ class FakeBackend : public ocrnet::Backend {
 
 ocrnet::Backends Fakes(int64_t batch = 1) {
   ocrnet::Backends backends;
-  backends.push_back(std::make_unique<FakeBackend>("lite", batch));
-  backends.push_back(std::make_unique<FakeBackend>("openvino", batch));
+  for (const char* name : {"lite", "openvino"}) {
+    const auto backend = std::make_shared<FakeBackend>(name, batch);
+    backends.push_back({name, [backend](const ocrnet::Backend** out) {
+                          *out = backend.get();
+                          return Status::Ok();
+                        }});
+  }
   return backends;
 }
 
