@@ -8,7 +8,7 @@
 #
 # Environment:
 #   MS_LITE_HOME  MindSpore Lite for Ascend: a release tarball, unpacked
-#   OUTPUT_PATH, THREADS, OCRNET_VENV  as for scripts/run_cpp_infer.sh
+#   OUTPUT_PATH, BATCH, THREADS, OCRNET_VENV  as for scripts/run_cpp_infer.sh
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"

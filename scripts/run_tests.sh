@@ -11,6 +11,7 @@
 #                environment; 0.9 GB); "none" leaves them out, and the tests that compare with them are skipped
 #   OCRNET_BROWSER  a Chromium for the tests of report.html (default: one of the PATH; root gets Debian's chromium-headless-shell)
 #   OCRNET_CACHE, MS_LITE_HOME  where MindSpore Lite is kept when fetched, or another one to use (scripts/fetch_mindspore_lite.sh --help)
+#   OPENVINO_HOME  OpenVINO for the C++ runner (default: the one that requirements-deploy.txt installs)
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/lib/common.sh"
@@ -59,11 +60,18 @@ test_cpp() {
   bash "$ROOT/ascend310_infer/src/build.sh" --tests -DOCRNET_SANITIZE=ON
 }
 
-# Get MindSpore Lite, build the runner, which the end-to-end test uses, and run the C++ tests as they are: both are made of one library.
+# Get MindSpore Lite, build the runner with it and the installed OpenVINO, which the end-to-end tests use, and run the C++ tests as they are:
+# all are made of one library.
 build_runner() {
   MS_LITE_HOME="${MS_LITE_HOME:-$(bash "$ROOT/scripts/fetch_mindspore_lite.sh")}" || return 1
-  MS_LITE_HOME="$MS_LITE_HOME" bash "$ROOT/ascend310_infer/src/build.sh" -DOCRNET_BUILD_TESTS=ON || return 1
+  OPENVINO_HOME="${OPENVINO_HOME:-$(installed_openvino)}" || return 1
+  MS_LITE_HOME="$MS_LITE_HOME" OPENVINO_HOME="$OPENVINO_HOME" bash "$ROOT/ascend310_infer/src/build.sh" -DOCRNET_BUILD_TESTS=ON || return 1
   (cd -- "$ROOT/ascend310_infer/build/runner" && ctest --output-on-failure)
+}
+
+# Print the folder of the OpenVINO that Python uses: its headers and libraries serve C++, too.
+installed_openvino() {
+  "$VENV/bin/python" -c 'import importlib.util; print(importlib.util.find_spec("openvino").submodule_search_locations[0])'
 }
 
 # Run the tests of the shell scripts, which wait for processes most of their time: each file beside the others.

@@ -19,15 +19,17 @@ namespace ocrnet {
 Status ChooseBackend(const Options& options, const Manifest& manifest, const Backends& backends,
                      const Processor& processor, const Backend** backend, EngineOptions* engine);
 
-// Returns lines that say which back ends this build has, their libraries' versions, and in which precisions this
-// machine's processor computes, and with what. Loads them all.
-std::string BackendsText(const Backends& backends, const Processor& processor);
+// Says in some lines which back ends this build has, their libraries' versions, and in which precisions this machine's
+// processor computes, and with what. Loads them.
+// name: of the only back end to tell of, which must then be there and load; empty: tells of all, also what is wrong.
+Status DescribeBackends(const Backends& backends, const std::string& name, const Processor& processor,
+                        std::string* out);
 
 // Refuses a library that is older than what the back end was written for.
 // found, oldest: "2026.4.1"; the first two numbers count.
 Status CheckLibraryVersion(const std::string& library, const std::string& found, const std::string& oldest);
 
-// Returns "int8, with AVX-512 VNNI": the precision of the CPU and its instructions, of other devices the precision.
+// Returns "int8, with AVX-512 VNNI": the precision, and with OpenVINO on the CPU the instructions for it.
 std::string PrecisionText(const EngineOptions& engine, const Processor& processor);
 
 }  // namespace ocrnet

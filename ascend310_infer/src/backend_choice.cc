@@ -85,6 +85,22 @@ Status OpenBackend(const KnownBackend& chosen, const Backends& backends, const B
                            chosen.fetch + ")\" bash ascend310_infer/src/build.sh");
 }
 
+// Returns what a back end computes in on this machine.
+std::string Description(const KnownBackend& known, const Backend& backend, const Processor& processor) {
+  std::string text = "--backend " + std::string(known.name) + ": " + backend.Version();
+  if (known.reads_mindir) return text + ", for MindIR; fp32\n";
+  text += ", for ONNX and OpenVINO's own files; on this processor (" + processor.name() + "):\n";
+  EngineOptions cpu;
+  cpu.backend = known.name;
+  cpu.device_type = "CPU";
+  for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
+    cpu.precision = precision;
+    const bool has = precision != Precision::kBf16 || backend.HasBf16(cpu);
+    text += "  " + (has ? PrecisionText(cpu, processor) : "no bf16, which takes AMX or AVX-512 with BF16") + "\n";
+  }
+  return text;
+}
+
 Precision ChosenPrecision(const Options& options, const Manifest& manifest) {
   for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
     if (options.precision == PrecisionName(precision)) return precision;
@@ -121,30 +137,22 @@ Status ChooseBackend(const Options& options, const Manifest& manifest, const Bac
   return CheckBf16(**backend, *engine, processor);
 }
 
-std::string BackendsText(const Backends& backends, const Processor& processor) {
-  std::string text;
-  EngineOptions cpu;
-  cpu.device_type = "CPU";
-  for (const BackendSource& source : backends) {
+Status DescribeBackends(const Backends& backends, const std::string& name, const Processor& processor,
+                        std::string* out) {
+  out->clear();
+  if (!name.empty()) {
+    const KnownBackend& chosen = name == kLite.name ? kLite : kOpenvino;
     const Backend* backend = nullptr;
-    const Status status = source.open(&backend);
-    if (!status.ok()) {
-      text += status.message() + "\n";
-      continue;
-    }
-    text += "--backend " + source.name + ": " + backend->Version();
-    if (source.name == kLite.name) {
-      text += ", for MindIR; fp32\n";
-      continue;
-    }
-    text += ", for ONNX and OpenVINO's own files; on this processor (" + processor.name() + "):\n";
-    for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
-      const bool has = precision != Precision::kBf16 || backend->HasBf16(cpu);
-      cpu.precision = precision;
-      text += "  " + (has ? PrecisionText(cpu, processor) : "no bf16, which takes AMX or AVX-512 with BF16") + "\n";
-    }
+    OCRNET_RETURN_IF_ERROR(OpenBackend(chosen, backends, &backend));
+    *out = Description(chosen, *backend, processor);
+    return Status::Ok();
   }
-  return text;
+  for (const BackendSource& source : backends) {
+    std::string text;
+    const Status status = DescribeBackends(backends, source.name, processor, &text);
+    *out += status.ok() ? text : status.message() + "\n";
+  }
+  return Status::Ok();
 }
 
 Status CheckLibraryVersion(const std::string& library, const std::string& found, const std::string& oldest) {
@@ -162,7 +170,8 @@ Status CheckLibraryVersion(const std::string& library, const std::string& found,
 std::string PrecisionText(const EngineOptions& engine, const Processor& processor) {
   const std::string name = PrecisionName(engine.precision);
   const std::string instructions = processor.Instructions(engine.precision);
-  return engine.device_type == "CPU" && !instructions.empty() ? name + ", with " + instructions : name;
+  const bool is_told = engine.backend == kOpenvino.name && engine.device_type == "CPU" && !instructions.empty();
+  return is_told ? name + ", with " + instructions : name;
 }
 
 }  // namespace ocrnet

@@ -19,6 +19,8 @@ source "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/../../scripts/lib/com
 
 RUNNER="$ROOT/ascend310_infer"
 BUILD="$RUNNER/build/runner"
+LITE_HEADER=include/api/model.h
+OPENVINO_HEADER=include/openvino/openvino.hpp
 SDK=ON
 DEFINITIONS=()
 for argument in "$@"; do
@@ -41,11 +43,11 @@ check_home() {
   [ -e "$home/$4" ] || [ -e "$home/runtime/$4" ] || fail "$1=$home: no $2 (no $4); $3 prints a folder that is"
 }
 
-# Print the folder of a library in the build before, if it is still there. $1: variable that names it.
+# Print the folder of a library in the build before, if the library is still there. $1: variable that names it. $2: file that it has.
 last_home() {
   local home
   home="$(sed -n "s/^$1:PATH=//p" "$BUILD/CMakeCache.txt" 2>/dev/null)" || true
-  [ ! -d "$home" ] || printf '%s\n' "$home"
+  if [ -n "$home" ] && { [ -e "$home/$2" ] || [ -e "$home/runtime/$2" ]; }; then printf '%s\n' "$home"; fi
 }
 
 # Leave where OpenVINO is too old.
@@ -59,12 +61,12 @@ check_openvino() {
 }
 
 if [ "$SDK" = ON ]; then
-  MS_LITE_HOME="${MS_LITE_HOME-$(last_home MS_LITE_HOME)}"
-  OPENVINO_HOME="${OPENVINO_HOME-$(last_home OPENVINO_HOME)}"
+  MS_LITE_HOME="${MS_LITE_HOME-$(last_home MS_LITE_HOME "$LITE_HEADER")}"
+  OPENVINO_HOME="${OPENVINO_HOME-$(last_home OPENVINO_HOME "$OPENVINO_HEADER")}"
   [ -n "$MS_LITE_HOME$OPENVINO_HOME" ] \
     || fail "neither MS_LITE_HOME nor OPENVINO_HOME is set: scripts/fetch_mindspore_lite.sh and scripts/fetch_openvino.sh get the libraries and print the folders to set them to"
-  [ -z "$MS_LITE_HOME" ] || check_home MS_LITE_HOME "MindSpore Lite" scripts/fetch_mindspore_lite.sh include/api/model.h
-  [ -z "$OPENVINO_HOME" ] || check_home OPENVINO_HOME OpenVINO scripts/fetch_openvino.sh include/openvino/openvino.hpp
+  [ -z "$MS_LITE_HOME" ] || check_home MS_LITE_HOME "MindSpore Lite" scripts/fetch_mindspore_lite.sh "$LITE_HEADER"
+  [ -z "$OPENVINO_HOME" ] || check_home OPENVINO_HOME OpenVINO scripts/fetch_openvino.sh "$OPENVINO_HEADER"
   [ -z "$OPENVINO_HOME" ] || check_openvino
   for home in MS_LITE_HOME OPENVINO_HOME; do
     path="${!home:+$(realpath -- "${!home}")}"

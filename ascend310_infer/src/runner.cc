@@ -207,10 +207,10 @@ int Main(const std::vector<std::string>& arguments, const Backends& backends) {
   try {
     Options options;
     status = ParseArguments(arguments, &options);
-    if (status.ok() && options.help) {
-      std::printf("%s\n%s", HelpText().c_str(), BackendsText(backends, Processor::Here()).c_str());
-    } else if (status.ok() && options.version) {
-      std::printf("OCRNet runner\n%s", BackendsText(backends, Processor::Here()).c_str());
+    if (status.ok() && (options.help || options.version)) {
+      std::string text;
+      status = DescribeBackends(backends, options.backend, Processor::Here(), &text);
+      if (status.ok()) std::printf("%s\n%s", options.help ? HelpText().c_str() : "OCRNet runner", text.c_str());
     } else if (status.ok()) {
       status = Run(options, backends, Processor::Here());
     }

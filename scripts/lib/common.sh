@@ -6,6 +6,7 @@ VENV="$(realpath -m -- "${OCRNET_VENV:-$ROOT/.venv}")"
 # Absolute for the scripts that are called from another folder.
 export OCRNET_VENV="$VENV"
 [ -z "${MS_LITE_HOME:-}" ] || MS_LITE_HOME="$(realpath -m -- "$MS_LITE_HOME")"
+[ -z "${OPENVINO_HOME:-}" ] || OPENVINO_HOME="$(realpath -m -- "$OPENVINO_HOME")"
 [ -z "${OCRNET_CACHE:-}" ] || OCRNET_CACHE="$(realpath -m -- "$OCRNET_CACHE")"
 
 say() { printf '==> %s\n' "$*"; }
@@ -61,9 +62,14 @@ find_python() {
   fi
 }
 
-# Leave when an interpreter lacks packages; importing them would take seconds. $1: the interpreter. The rest: the packages.
+# Tell whether an interpreter has packages; importing them would take seconds. $1: the interpreter. The rest: the packages.
+has_packages() {
+  "$1" -c 'import importlib.util, sys; sys.exit(any(importlib.util.find_spec(name) is None for name in sys.argv[1:]))' "${@:2}"
+}
+
+# Leave when an interpreter lacks packages. $1: the interpreter. The rest: the packages.
 require_packages() {
-  "$1" -c 'import importlib.util, sys; sys.exit(any(importlib.util.find_spec(name) is None for name in sys.argv[1:]))' "${@:2}" \
+  has_packages "$@" \
     || fail "$1 lacks packages of requirements.txt; set OCRNET_VENV to an environment that has them (scripts/quickstart.sh makes one)"
 }
 

@@ -58,7 +58,7 @@ def run_in_cpp(home: Path, model: Path, manifest: Manifest, image: np.ndarray) -
         folder = Path(name)
         _write_samples(folder / "inputs_and_labels", manifest, image)
         command = [str(RUNNER), "--mindir_path", str(model), "--dataset_path", str(folder / "inputs_and_labels")]
-        command += ["--device_type", "CPU", "--result_path", str(folder / "results"), "--batch", str(len(image))]
+        command += ["--backend", "lite", "--device_type", "CPU", "--result_path", str(folder / "results"), "--batch", str(len(image))]
         command += ["--outputs", manifest.output.kind]
         _call(command, home)
         outputs = [np.fromfile(folder / "results" / f"{index}.bin", manifest.output.dtype) for index in range(len(image))]
@@ -80,7 +80,7 @@ def _prepare_runner(home: Path, model: Path) -> bool:
         if not missing:
             logger.info("building the C++ runner: bash %s", BUILD_SCRIPT.relative_to(ROOT))
             _call(["bash", str(BUILD_SCRIPT)], home)
-        _call([str(RUNNER), "--version"], home)
+        _call([str(RUNNER), "--version", "--backend", "lite"], home)  # which loads the library
     except (WorkError, OSError) as error:  # a compiler's or a library's fault says nothing of the model
         logger.warning("warning: %s was not run in C++: %s", model.name, error)
         return False

@@ -26,9 +26,11 @@ fi
 """
 PYTHON = f"""{CALLED}
 case "$*" in
+  *find_spec*onnx*) [ -z "${{NO_ONNX:-}}" ] ;;
   *find_spec*) [ -z "${{NO_PACKAGES:-}}" ] ;;
   "-c "*) exec python3 "$@" ;;
   "-m src.deploy.lower"*) [ "${{PYTHONPATH%%:*}}" = "$PROJECT" ] && touch "$4" "${{4%.mindir}}.json" ;;
+  "-m src.deploy.to_onnx"*) touch "$4" "${{4%.onnx}}.json" ;;
   *postprocess.py*) echo "miou: 0.5" ;;
 esac
 """
@@ -37,7 +39,10 @@ if [ "$1" = --version ]; then echo "main 1 (MindSpore Lite ${{LITE:-2.0.0}})"; e
 if [ -n "${{SLOW:-}}" ]; then echo $$ >"$CALLS.main"; exec sleep 60; fi
 echo "throughput 1"
 """
-BUILD = 'echo "build.sh $MS_LITE_HOME" >>"$CALLS"\ncp "$PROJECT/main" "$PROJECT/ascend310_infer/out/main"\n'
+BUILD = 'echo "build.sh ${MS_LITE_HOME:-} ${OPENVINO_HOME:-}" >>"$CALLS"\ncp "$PROJECT/main" "$PROJECT/ascend310_infer/out/main"\n'
+SETTINGS = ("OUTPUT_PATH", "BACKEND", "PRECISION", "MODE", "STREAMS", "BATCH", "THREADS", "PYTHONPATH")
+MODEL, LOWERED, DATA = "../models/net.mindir", "../models/net_lite2.mindir", "../a data set"
+ONNX, INT8, AIR = "../models/vino.onnx", "../models/int8.xml", "../models/ascend.air"
 
 
 @pytest.fixture
@@ -52,17 +57,20 @@ def place(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
-    for name, kind in (("net", "native"), ("net_lite2", "lite2")):
-        (project / "models" / f"{name}.mindir").touch()
-        (project / "models" / f"{name}.json").write_text(json.dumps({"model": {"kind": kind}}))
+    models = ((MODEL, "native", "fp32"), (LOWERED, "lite2", None), (ONNX, "onnx", "fp32"), (INT8, "openvino", "int8"), (AIR, "air", "fp32"))
+    for name, kind, precision in models:
+        (project / "here" / name).touch()
+        manifest = {"kind": kind} if precision is None else {"kind": kind, "precision": precision}
+        (project / "here" / name).with_suffix(".json").write_text(json.dumps({"model": manifest}))
     return project
 
 
 def start(place: Path, *arguments: str, script: str = "run_cpp_infer.sh", **environment: str) -> subprocess.Popen[str]:
     variables = {
-        **{name: value for name, value in os.environ.items() if name not in ("OUTPUT_PATH", "THREADS", "PYTHONPATH")},
+        **{name: value for name, value in os.environ.items() if name not in SETTINGS},
         "OCRNET_VENV": str(place / "venv"),
         "MS_LITE_HOME": str(place / "lite"),
+        "OPENVINO_HOME": str(place / "vino"),
         "CALLS": str(place / "calls"),
         "PROJECT": str(place),
         **environment,
@@ -90,15 +98,12 @@ def calls(place: Path) -> list[str]:
     return (place / "calls").read_text().splitlines()
 
 
-MODEL, LOWERED, DATA = "../models/net.mindir", "../models/net_lite2.mindir", "../a data set"
-
-
 def test_each_step_in_order_with_its_arguments(place: Path) -> None:
     result = call(place, LOWERED, DATA, "cpu", "3", THREADS="2")
     assert result.returncode == 0, result.stderr
     here, model = place / "here", place / "models" / "net_lite2"
     assert calls(place) == [
-        f"build.sh {place}/lite",
+        f"build.sh {place}/lite {place}/vino",
         f"python {place}/preprocess.py --data_path {place}/a data set --train_path {here}/preprocess_Result --manifest {model}.json",
         f"main --mindir_path {model}.mindir --dataset_path {here}/preprocess_Result --device_type CPU --device_id 3 "
         f"--result_path {here}/result_Files --threads 2",
@@ -119,6 +124,69 @@ def test_a_native_model_is_lowered_for_lite_2_0_alone(version: str, lowers: bool
     assert any(f"--manifest {used}.json" in line for line in calls(place))
     assert any(f"main --mindir_path {used}.mindir" in line for line in calls(place))
     assert sorted((place / "models").iterdir()) == before and list((place / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize(("model", "device"), [(ONNX, ()), (INT8, ("cpu",)), (INT8, ("GPU", "1"))])
+def test_onnx_and_openvino_models_go_to_openvino(model: str, device: tuple[str, ...], place: Path) -> None:
+    settings = {"MODE": "throughput", "STREAMS": "3", "BATCH": "4", "PRECISION": "int8" if model == INT8 else "bf16"}
+    result = call(place, model, DATA, *device, **settings, MS_LITE_HOME="")
+    assert result.returncode == 0, result.stderr
+    here, path = place / "here", (place / "here" / model).resolve()
+    assert calls(place) == [
+        f"build.sh  {place}/vino",
+        f"python {place}/preprocess.py --data_path {place}/a data set --train_path {here}/preprocess_Result "
+        f"--manifest {path.with_suffix('.json')}",
+        f"main --mindir_path {path} --dataset_path {here}/preprocess_Result --device_type {'GPU' if len(device) == 2 else 'CPU'} "
+        f"--device_id {device[1] if len(device) == 2 else 0} --result_path {here}/result_Files --precision {settings['PRECISION']} "
+        "--mode throughput --streams 3 --batch 4",
+        f"python {place}/postprocess.py --result_path {here}/result_Files --label_path {here}/preprocess_Result",
+    ]
+
+
+def test_a_native_model_is_converted_for_openvino(place: Path) -> None:
+    result = call(place, MODEL, DATA, BACKEND="openvino", OUTPUT_PATH="../my out", MS_LITE_HOME="")
+    assert result.returncode == 0, result.stderr
+    converted = f"{place}/my out/converted/net"
+    assert calls(place)[1] == f"python -m src.deploy.to_onnx {place}/models/net.mindir {converted}.onnx"
+    assert f"--manifest {converted}.json" in calls(place)[2]
+    assert calls(place)[3].startswith(f"main --mindir_path {converted}.onnx ") and calls(place)[3].endswith(" --backend openvino")
+
+
+@pytest.mark.parametrize(("backend", "library"), [("lite", "mindspore_lite"), ("openvino", "openvino")])
+def test_only_the_library_that_is_needed_is_fetched(backend: str, library: str, place: Path) -> None:
+    for name in ("mindspore_lite", "openvino"):
+        (place / "scripts" / f"fetch_{name}.sh").write_text(f"echo '{place}/{name}'; echo fetch {name} >>\"$CALLS\"\n")
+    result = call(place, LOWERED if backend == "lite" else ONNX, DATA, "CPU", MS_LITE_HOME="", OPENVINO_HOME="")
+    assert result.returncode == 0, result.stderr
+    homes = f"{place}/{library} " if backend == "lite" else f" {place}/{library}"
+    assert calls(place)[:2] == [f"fetch {library}", f"build.sh {homes}"]
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "settings", "message"),
+    [
+        (ONNX, "", {"BACKEND": "vino"}, "BACKEND 'vino': expected lite or openvino"),
+        (ONNX, "", {"PRECISION": "fp16"}, "PRECISION 'fp16': expected fp32, bf16 or int8"),
+        (ONNX, "", {"MODE": "fast"}, "MODE 'fast': expected latency or throughput"),
+        (ONNX, "", {"STREAMS": "0"}, "STREAMS '0': expected a number from 1"),
+        (ONNX, "", {"BATCH": "two"}, "BATCH 'two': expected a number from 1"),
+        (ONNX, "", {"BACKEND": "lite"}, "is of kind onnx, and MindSpore Lite takes MindIR here"),
+        (ONNX, "Ascend", {}, "DEVICE_TYPE Ascend: OpenVINO knows CPU and GPU alone"),
+        (ONNX, "", {"STREAMS": "2"}, "STREAMS 2: with MODE latency one inference runs at a time; set MODE=throughput"),
+        (ONNX, "", {"PRECISION": "int8"}, "is not quantised; quantise it: python -m src.deploy.quantize MODEL --data_path DATA"),
+        (INT8, "", {"PRECISION": "bf16"}, "is quantised to int8; take int8, or the model that it was made from"),
+        (LOWERED, "CPU", {"BACKEND": "openvino"}, "is lowered for MindSpore Lite; give the native file"),
+        (LOWERED, "CPU", {"PRECISION": "bf16"}, "PRECISION bf16: MindSpore Lite computes in fp32 here"),
+        (LOWERED, "CPU", {"MODE": "throughput"}, "MODE throughput: MindSpore Lite runs one inference at a time"),
+        (MODEL, "CPU", {"BACKEND": "openvino", "NO_ONNX": "1"}, "pip install -r requirements-deploy.txt"),
+        (AIR, "CPU", {}, "a model of kind air, which the C++ program does not run"),
+    ],
+)
+def test_what_does_not_fit_together(model: str, device: str, settings: dict[str, str], message: str, place: Path) -> None:
+    result = call(place, model, DATA, device, **settings)
+    assert result.returncode == 2
+    assert message in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+    assert not (place / "calls").exists() and list((place / "here").iterdir()) == []
 
 
 def test_ascend310_inference(place: Path) -> None:
@@ -200,9 +268,9 @@ def test_logs_of_an_interrupted_call_are_replaced(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([LOWERED], "expected MINDIR_PATH DATA_PATH [DEVICE_TYPE] [DEVICE_ID], got 1 arguments"),
+        ([LOWERED], "expected MODEL_PATH DATA_PATH [DEVICE_TYPE] [DEVICE_ID], got 1 arguments"),
         ([LOWERED, DATA, "CPU", "0", "x"], "got 5 arguments"),
-        (["none.mindir", DATA, "CPU"], "MINDIR_PATH none.mindir: no such file"),
+        (["none.mindir", DATA, "CPU"], "MODEL_PATH none.mindir: no such file"),
         (["../main", DATA, "CPU"], "no manifest main.json beside it"),
         ([LOWERED, "nowhere", "CPU"], "DATA_PATH nowhere: no such folder"),
         ([LOWERED, DATA, "TPU"], "DEVICE_TYPE 'TPU': expected CPU, GPU or Ascend"),
