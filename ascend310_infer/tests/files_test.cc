@@ -123,6 +123,26 @@ TEST(Engine, FailuresInOneLine) {
   CHECK_TRUE(!CauseOfFailure([](std::string*) { return false; }).empty());
 }
 
+TEST(Engine, ExceptionsOfOpenvinoInOneLine) {
+  using ocrnet::CauseInText;
+  CHECK_EQUAL(CauseInText("Exception from src/inference/src/cpp/core.cpp:84:\n"
+                          "Check 'util::file_exists(path)' failed at src/frontends/common/src/frontend.cpp:117:\n"
+                          "FrontEnd API failed with GeneralFailure:\nonnx: Could not open the file: \"m.onnx\"\n\n"),
+              "onnx: Could not open the file: \"m.onnx\"");
+  CHECK_EQUAL(CauseInText("Exception from src/inference/src/cpp/core.cpp:84:\nModel wasn't fully converted.\nSummary:\n"
+                          "-- No conversion rule found for operations: Frob-17\n"),
+              "No conversion rule found for operations: Frob-17");
+  CHECK_EQUAL(CauseInText("Check 'a.compatible(b)' failed at src/core/a.hpp:307:\nWhile validating node 'y':\n"
+                          "Data batch channel count (5) does not match.\n"),
+              "Data batch channel count (5) does not match");
+  CHECK_EQUAL(CauseInText("Exception from src/a.cpp:1:\n"), "Exception from src/a.cpp:1:");
+  CHECK_EQUAL(ocrnet::CauseOfException([] { throw std::runtime_error("Exception from a:1:\nThe cause.\n"); }),
+              "The cause");
+  CHECK_EQUAL(ocrnet::CauseOfException([] { throw std::bad_alloc(); }), "out of memory");
+  CHECK_EQUAL(ocrnet::CauseOfException([] {}), "");
+  CHECK_TRUE(!ocrnet::CauseOfException([] { throw std::runtime_error(""); }).empty());
+}
+
 TEST(Engine, TheDeviceIsBlamedForItsOwnFailuresAlone) {
   ocrnet::EngineOptions options;
   options.model_path = "m.mindir";

@@ -111,6 +111,43 @@ TEST(Manifest, LabelsOfUint8NeedNoMean) {
   CHECK_STATUS(ReadManifest(Replaced(text, "[1, 16, 20]", "[1, 20, 16]")), 2, "does not fit");
 }
 
+TEST(Manifest, WhatEarlierOnesDoNotSay) {
+  Manifest manifest;
+  const auto read = [&manifest](const std::string& text) {
+    return Manifest::Read(TestFile("m.json", text), &manifest);
+  };
+  const std::string text = ManifestText("00");
+  CHECK_OK(read(text));
+  CHECK_TRUE(manifest.precision == ocrnet::Precision::kFp32 && !manifest.input.is_batch_dynamic);
+  const std::string onnx = Replaced(text, "\"lite2\"", "\"onnx\", \"precision\": \"fp32\"");
+  CHECK_OK(read(Replaced(onnx, "\"layout\"", "\"dynamic\": [\"height\", \"batch\"], \"layout\"")));
+  CHECK_TRUE(manifest.kind == "onnx" && manifest.input.is_batch_dynamic);
+  CHECK_OK(read(Replaced(onnx, "\"layout\"", "\"dynamic\": [\"width\"], \"layout\"")));
+  CHECK_TRUE(!manifest.input.is_batch_dynamic);
+  CHECK_STATUS(read(Replaced(onnx, "\"layout\"", "\"dynamic\": true, \"layout\"")), 2, "dynamic");
+  CHECK_STATUS(read(Replaced(onnx, "\"fp32\"", "\"bf16\"")), 2, "expected \"fp32\" or \"int8\"");
+  const std::string own =
+      Replaced(text, "\"lite2\"", R"("openvino", "precision": "int8", "weights": {"file": "m.bin", "sha256": "11"})");
+  CHECK_OK(read(own));
+  CHECK_TRUE(manifest.precision == ocrnet::Precision::kInt8 && manifest.weights_sha256 == "11");
+  CHECK_STATUS(read(Replaced(own, "weights", "w")), 2, "\"weights\" is missing");
+  CHECK_STATUS(read(Replaced(own, "\"sha256\": \"11\"", "\"sha\": \"11\"")), 2, "\"sha256\" is missing");
+  CHECK_STATUS(read(Replaced(text, "\"lite2\"", "\"air\"")), 2, "\"lite2\", \"onnx\" or \"openvino\"");
+}
+
+TEST(Manifest, WeightsBelongToTheirModel) {
+  const std::string path = TestFile("m.xml", "xml");
+  Manifest manifest;
+  manifest.model_file = "m.xml";
+  manifest.kind = "openvino";
+  CHECK_OK(ocrnet::FileSha256(path, &manifest.sha256));
+  CHECK_STATUS(ocrnet::CheckModelFile(path, "m.json", manifest), 2, "m.bin: no such file");
+  CHECK_OK(ocrnet::FileSha256(TestFile("m.bin", "weights"), &manifest.weights_sha256));
+  CHECK_OK(ocrnet::CheckModelFile(path, "m.json", manifest));
+  TestFile("m.bin", "weight");
+  CHECK_STATUS(ocrnet::CheckModelFile(path, "m.json", manifest), 2, "m.bin: SHA-256");
+}
+
 TEST(Manifest, BelongsToItsModel) {
   const std::string path = ocrnet_test::WriteModel();
   Manifest manifest;

@@ -2,6 +2,7 @@
 #include "inc/pipeline.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -147,6 +148,95 @@ TEST(Pipeline, MemoryIsUsedAgain) {
   CHECK_OK(ocrnet::RunPipeline(Options(200, 2), doubling.stages, &report));
   CHECK_TRUE(inputs.size() <= 4);
   CHECK_TRUE(furthest_ahead <= 4 * 2);
+}
+
+// Every lane waits until all of them infer: they run at once, and each in one thread at a time.
+TEST(Pipeline, LanesInferAtOnce) {
+  constexpr size_t kNumLanes = 3;
+  Doubling doubling(2);
+  std::array<std::promise<void>, kNumLanes> begun;
+  std::array<std::atomic<int>, kNumLanes> num_inferring{};
+  std::array<int, kNumLanes> num_inferred{};
+  std::vector<std::shared_future<void>> others;
+  for (auto& lane : begun) others.push_back(lane.get_future().share());
+  std::atomic<bool> all_at_once{true};
+  const auto infer = doubling.stages.infer;
+  doubling.stages.infer = [&](size_t lane, const void* input, void* output) {
+    if (++num_inferring[lane] != 1) all_at_once = false;
+    if (num_inferred[lane]++ == 0) {
+      begun[lane].set_value();
+      for (const auto& other : others) {
+        if (other.wait_for(kPatience) != std::future_status::ready) all_at_once = false;
+      }
+    }
+    --num_inferring[lane];
+    return infer(lane, input, output);
+  };
+  PipelineOptions options = Options(101, 2);
+  options.num_lanes = kNumLanes;
+  PipelineReport report;
+  CHECK_OK(ocrnet::RunPipeline(options, doubling.stages, &report));
+  CHECK_TRUE(all_at_once);
+  std::sort(doubling.arrived.begin(), doubling.arrived.end());
+  CHECK_TRUE(doubling.arrived == FirstNumbers(101));
+  CHECK_EQUAL(report.latency.size(), 51);
+  CHECK_EQUAL(report.inference.size(), 101);
+}
+
+// The first inference ends last: what the other lane did is written before, and reported behind it.
+TEST(Pipeline, LanesFinishOutOfOrder) {
+  Doubling doubling(1);
+  std::promise<void> second_written;
+  const auto infer = doubling.stages.infer;
+  bool overtaken = true;
+  doubling.stages.infer = [&](size_t lane, const void* input, void* output) {
+    if (*static_cast<const uint8_t*>(input) == 1) {
+      overtaken = second_written.get_future().wait_for(kPatience) == std::future_status::ready;
+    }
+    return infer(lane, input, output);
+  };
+  const auto write = doubling.stages.write;
+  doubling.stages.write = [&](size_t index, const void* output, AnswerSize size) {
+    if (index == 1) second_written.set_value();
+    return write(index, output, size);
+  };
+  PipelineOptions options = Options(5, 1);
+  options.num_lanes = 2;
+  PipelineReport report;
+  CHECK_OK(ocrnet::RunPipeline(options, doubling.stages, &report));
+  CHECK_TRUE(overtaken && doubling.arrived[0] == 1);
+  for (size_t i = 0; i < 5; ++i) CHECK_EQUAL(report.written[i].index, i);
+}
+
+// What one inference took is its latency, however many ran meanwhile; a picture's share is that by the batch.
+TEST(Pipeline, LatencyIsNotDividedByLanes) {
+  Doubling doubling(2);
+  const auto infer = doubling.stages.infer;
+  doubling.stages.infer = [&infer](size_t lane, const void* input, void* output) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return infer(lane, input, output);
+  };
+  PipelineOptions options = Options(8, 2);
+  options.num_lanes = 4;
+  PipelineReport report;
+  CHECK_OK(ocrnet::RunPipeline(options, doubling.stages, &report));
+  for (double seconds : report.latency) CHECK_TRUE(seconds >= 0.02);
+  for (double seconds : report.inference) CHECK_TRUE(seconds >= 0.01);
+}
+
+TEST(Pipeline, AFailureInOneLaneStopsTheOthers) {
+  for (int at : {0, 1, 7}) {
+    Doubling doubling(1);
+    std::atomic<int> num_inferred{0};
+    doubling.stages.infer = [&num_inferred, at](size_t, const void*, void*) {
+      return num_inferred++ == at ? Status::WorkFailed("lost") : Status::Ok();
+    };
+    PipelineOptions options = Options(100, 1);
+    options.num_lanes = 3;
+    PipelineReport report;
+    CHECK_STATUS(ocrnet::RunPipeline(options, doubling.stages, &report), 1, "lost");
+    CHECK_TRUE(num_inferred < 100);
+  }
 }
 
 // While the first inference runs, the next sample is read; while the first result is written, the next inference runs.

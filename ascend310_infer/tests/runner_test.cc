@@ -150,6 +150,18 @@ TEST(Runner, BinariesToLabels) {
   CHECK_EQUAL(num_files, 4);
 }
 
+TEST(Runner, ABatchForAModelThatTakesAny) {
+  ocrnet_test::WriteModel();
+  TestFile("m.json", Replaced(Replaced(Content(TestFolder() + "m.json"), "\"lite2\"", "\"onnx\""), "\"layout\"",
+                              "\"dynamic\": [\"batch\"], \"layout\""));
+  Options options = GoodOptions(WriteBinaries({"a", "b", "c"}));
+  options.batch = 2;
+  CHECK_OK(Run(options, 2));
+  for (const char* name : {"a", "b", "c"}) CHECK_TRUE(Content(TestFolder() + "r/" + name + ".bin") == GoldenMask());
+  options.batch = 0;
+  CHECK_OK(Run(options, 1));
+}
+
 TEST(Runner, BinariesToLogits) {
   ocrnet_test::WriteModel();
   Options options = GoodOptions(WriteBinaries({"a"}));
@@ -281,6 +293,8 @@ TEST(Runner, ExitStatus) {
   const ocrnet::Backends backends = Fakes();
   CHECK_EQUAL(ocrnet::Main({"--version"}, backends), 0);
   CHECK_EQUAL(ocrnet::Main({"--help"}, backends), 0);
+  CHECK_EQUAL(ocrnet::Main({"--version", "--backend", "openvino"}, backends), 0);
+  CHECK_EQUAL(ocrnet::Main({"--version", "--backend", "lite"}, {backends[1]}), 2);
   CHECK_EQUAL(ocrnet::Main({}, backends), 2);
 }
 
