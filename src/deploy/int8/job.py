@@ -56,8 +56,8 @@ class QuantizeOptions:
                 raise UserError(f"{flag} {value}: expected a number of pictures from 1")
         if not 0 <= self.max_drop < 1:
             raise UserError(f"--max_drop {self.max_drop}: expected a part of the mIoU from 0 to 1, such as 0.005")
-        if self.target.suffix != ".xml":
-            raise UserError(f"--file_name {self.target}: OpenVINO's files end in .xml; leave the ending out")
+        if self.target.with_suffix("").suffix in (".onnx", ".mindir", ".bin", ".json"):
+            raise UserError(f"--file_name {self.target.with_suffix('')}: the ending of another format; OpenVINO's is .xml, leave it out")
 
 
 def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequence[str]) -> list[Path]:

@@ -1,0 +1,295 @@
+"""int8 on the tiny network: what is written, which layers are left as they are, and what is refused."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mindspore as ms
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13 as ops
+from PIL import Image
+
+import export
+from src.checkpoint.weights import save_weights
+from src.config.errors import UserError
+from src.data.loader import build_dataset
+from src.deploy import openvino_model, quantize
+from src.deploy.int8 import quantizing
+from src.deploy.int8.quantizing import quantized_layers
+from src.deploy.int8.report import Scorer, Side, table, time_in_turns
+from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
+from src.deploy.manifest import file_sha256, manifest_path, read_manifest
+from src.deploy.mindir_source import config_of_mindir, info_of_mindir
+from src.deploy.onnx.checking import OnnxModel
+from src.deploy.openvino_model import OpenVinoModel, read_openvino
+from src.models.builder import build_network
+from src.runtime.entry import WorkError, run
+from tests.random_weights import randomize
+from tests.tiny import tiny_config, write_camvid
+
+SIZE_HW = (32, 48)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_camvid(tmp_path_factory.mktemp("data"), num_train=8, num_val=3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file for pictures of any size."""
+    config = tiny_config(None, "device_target=CPU")
+    network = build_network(config)
+    randomize(network, seed=2)
+    folder = tmp_path_factory.mktemp("run")
+    save_weights(network, folder / "best.ckpt", config)
+    ms.set_context(mode=ms.GRAPH_MODE)
+    words = ["--file_format", "ONNX", "--image_size", *map(str, SIZE_HW), "--dynamic", "height", "width"]
+    assert run(export.main, ["--checkpoint_file", str(folder / "best.ckpt"), "--file_name", str(folder / "m"), *words]) == 0
+    return folder / "m.onnx"
+
+
+def call(model: Path, data: Path, *more: str) -> int:
+    numbers = ["--samples", "4", "--sensitivity_samples", "2", "--report_samples", "3", "--max_drop", "0.9"]
+    return run(quantize.main, [str(model), "--data_path", str(data), *numbers, *more])
+
+
+@pytest.fixture(scope="module")
+def quantized(model: Path, data: Path) -> Path:
+    assert call(model, data) == 0
+    return model.with_name("m_int8.xml")
+
+
+def picture(manifest: Any, data: Path) -> np.ndarray:
+    image = cv2.imread(str(data / "val" / "0.png"))
+    return manifest.input.prepare(image)[None]
+
+
+def test_files_and_manifest(quantized: Path, model: Path) -> None:
+    before, after = read_manifest(manifest_path(model)), read_manifest(manifest_path(quantized))
+    assert (after.kind, after.precision, after.model_file) == ("openvino", "int8", "m_int8.xml")
+    assert after.sha256 == file_sha256(quantized)
+    assert after.weights == {"file": "m_int8.bin", "sha256": file_sha256(quantized.with_suffix(".bin"))}
+    assert {path.stat().st_mode & 0o777 for path in quantized.parent.glob("m_int8.*")} == {0o644}
+    assert (after.input, after.output, after.class_names) == (before.input, before.output, before.class_names)
+    how = after.quantization
+    assert how["source"] == {"file": "m.onnx", "sha256": before.sha256}
+    assert (how["data"]["calibration"], how["data"]["sensitivity"], how["max_drop"], how["higher_precision"]) == (4, 2, 0.9, [])
+    assert how["layers"] == len(quantized_layers(read_openvino(quantized))) > 20
+    assert how["validation"]["pictures"] == 3 and {"fp32", "int8"} <= how["validation"].keys()
+
+
+def test_it_computes_nearly_the_same_in_a_quarter_of_the_room(quantized: Path, model: Path, data: Path) -> None:
+    manifest = read_manifest(manifest_path(model))
+    image = picture(manifest, data)
+    shape = manifest.input.shape
+    expected, given = (OpenVinoModel(read_openvino(path), shape)(image) for path in (model, quantized))
+    assert 1e-4 < np.abs(given - expected).max() / np.abs(expected).max() < 0.2, "rounded to 8 bits, and no more"
+    assert (given.argmax(1) == expected.argmax(1)).mean() > 0.9
+    weights = [node for node in read_openvino(quantized).get_ops() if node.get_type_name() == "Constant"]
+    assert sum(node.get_element_type().get_type_name() == "i8" for node in weights) >= 20, "weights are stored in 8 bits"
+
+
+def test_it_takes_any_size_as_before(quantized: Path) -> None:
+    shape = read_openvino(quantized).input(0).get_partial_shape()
+    assert [side.is_dynamic for side in shape] == [False, False, True, True]
+    assert OpenVinoModel(read_openvino(quantized), (1, 3, 64, 40))(np.zeros((1, 3, 64, 40), np.float32)).shape == (1, 11, 16, 10)
+
+
+def test_the_mean_iou_before_is_that_of_another_engine(quantized: Path, model: Path, data: Path) -> None:
+    manifest = read_manifest(manifest_path(model))
+    config = config_of_mindir(model, manifest, None, {"data_path": str(data)}, [])
+    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    pairs = [(cv2.cvtColor(cv2.imread(str(data / "val" / f"{i}.png")), cv2.COLOR_BGR2RGB), void(data, i)) for i in range(3)]
+    miou, each = scorer(OnnxModel(model), pairs)
+    assert read_manifest(manifest_path(quantized)).quantization["validation"]["fp32"]["miou"] == pytest.approx(miou, abs=1e-6)
+    assert len(each) == 3 and all(0 <= value <= 1 for value in each)
+
+
+def void(data: Path, index: int) -> np.ndarray:
+    label = np.array(Image.open(data / "valannot" / f"{index}.png"))
+    return np.where(label == 11, 255, label).astype(np.uint8)
+
+
+class Batches:
+    """Batches for the graph of four convolutions; the pictures of its sensitivity run."""
+
+    shape = (1, 3, 16, 16)
+
+    def __init__(self, count: int) -> None:
+        self.all = np.random.default_rng(4).normal(size=(count, *self.shape)).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        return self.all[position]
+
+
+def four_convolutions() -> openvino.Model:
+    """A graph whose layers lose differently by 8 bits: the ranges of weights grow from channel to channel of the input."""
+    rng = np.random.default_rng(5)
+    image = ops.parameter(list(Batches.shape), np.float32, name="image")
+    x: Any = image
+    for number, before in enumerate((3, 8, 8, 8)):
+        weights = (rng.normal(size=(8, before, 3, 3)) * 4.0 ** (number * np.arange(before) / before)[:, None, None]).astype(np.float32)
+        x = ops.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1], name=f"conv{number}")
+        x = ops.relu(x)
+    return openvino.Model([x], [image], "four")
+
+
+class Nearness:
+    """A stand-in for the mIoU: 1 less the mean difference from the first graph that it sees, relative to the largest value."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.image = batches[0]
+        self.expected: np.ndarray | None = None
+
+    def __call__(self, run: Any, pairs: Iterable[Any]) -> tuple[float, list[float]]:
+        count = len(list(pairs))
+        output = run(self.image)
+        if self.expected is None:
+            self.expected = output.copy()
+        value = 1 - float(np.abs(output - self.expected).mean() / np.abs(self.expected).max())
+        return value, [value] * count
+
+
+def quantize_four(score: Any, max_drop: float) -> quantizing.Quantized:
+    batches: Any = Batches(3)
+    return quantizing.quantize(four_convolutions(), batches, batches, score, max_drop)
+
+
+def test_layers_stay_in_higher_precision_where_the_loss_is_too_large() -> None:
+    everything = quantize_four(Nearness(Batches(3)), 0.5)
+    assert (everything.kept, everything.layers) == ((), 4) and everything.drop > 0
+    allowed = 0.7 * everything.drop
+    result = quantize_four(Nearness(Batches(3)), allowed)
+    assert result.drop <= allowed
+    assert 0 < len(result.kept) < 4
+    names = quantized_layers(result.graph)
+    assert sorted((*names, *result.kept)) == [f"conv{number}" for number in range(4)]
+
+
+def test_a_loss_that_no_choice_of_layers_mends_is_an_error() -> None:
+    values = iter([1.0])
+    with pytest.raises(WorkError, match="whichever layers"):
+        quantize_four(lambda run, pairs: (next(values, 0.5), [0.5] * len(list(pairs))), 0.01)
+
+
+@pytest.fixture
+def parts(model: Path, data: Path) -> tuple[CalibrationInputs, Samples]:
+    """Training pictures for both uses."""
+    manifest = read_manifest(manifest_path(model))
+    config = config_of_mindir(model, manifest, None, {"data_path": str(data)}, [])
+    calibration, sensitivity = split_training_pictures(build_dataset(config, "train"), 4, 2)
+    return CalibrationInputs(calibration, manifest.input), sensitivity
+
+
+def test_pictures_are_spread_and_none_serves_for_both(parts: tuple[CalibrationInputs, Samples]) -> None:
+    calibration, sensitivity = parts
+    assert evenly(9, 3) == (0, 4, 8) and evenly(2, 5) == (0, 1)
+    assert not set(calibration.samples.indices) & set(sensitivity.indices)
+    assert len(calibration) == 4 and calibration[0].shape == (1, 3, *SIZE_HW)
+
+
+def test_the_last_batch_is_filled(parts: tuple[CalibrationInputs, Samples], model: Path) -> None:
+    spec = replace(read_manifest(manifest_path(model)).input, shape=(3, 3, *SIZE_HW))
+    batches = CalibrationInputs(parts[0].samples, spec)
+    assert [batch.shape for batch in batches] == [(3, 3, *SIZE_HW)] * 2
+    assert (batches[1][1] == batches[0][0]).all(), "the first picture again behind the fourth"
+
+
+def test_sides_take_turns() -> None:
+    seen: list[str] = []
+    milliseconds = time_in_turns({"a": lambda x: (seen.append("a"), x)[1], "b": lambda x: (seen.append("b"), x)[1]}, np.zeros(1), 2)
+    assert seen == ["a", "b", "a", "b", "a", "b"] and milliseconds.keys() == {"a", "b"}
+    assert table({"fp32": Side(0.5, 12.0, 3.25)})[1].split() == ["fp32", "0.5000", "12.0", "3.2"]
+
+
+@pytest.fixture
+def copy(model: Path, tmp_path: Path) -> Iterator[Path]:
+    """Model and manifest in a folder of their own; nothing else may appear there."""
+    for path in (model, manifest_path(model)):
+        shutil.copyfile(path, tmp_path / path.name)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    yield tmp_path / model.name
+    assert [path.name for path in sorted(tmp_path.iterdir()) if "int8" in path.name or ".export" in path.name] == [], before
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> None:
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert status == 2 and len(lines) == 1, lines
+    assert all(word in lines[0] for word in words), lines[0]
+
+
+def test_a_manifest_of_another_file(copy: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open(copy, "ab") as stream:
+        stream.write(b"\0")
+    refused(capsys, call(copy, data), "m.onnx", "SHA-256")
+
+
+def test_a_model_that_is_int8_already(quantized: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, call(quantized, data, "--file_name", str(quantized.with_name("again"))), "m_int8.xml", "openvino")
+
+
+def test_more_pictures_than_there_are(copy: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, call(copy, data, "--samples", "7"), "--samples 7", "8 pictures")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--samples", "0"), ("--samples 0",)),
+        (("--max_drop", "1.5"), ("--max_drop 1.5",)),
+        (("--file_name", "x.onnx"), ("x.onnx", ".xml")),
+        (("--confg", "x"), ("--confg",)),
+        (("dataset.num_classes=3",), ("dataset.num_classes=3",)),
+    ],
+)
+def test_flags(flags: tuple[str, ...], words: tuple[str, ...], copy: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = call(copy, data, *flags)
+    except SystemExit as stop:  # of argparse
+        status = int(str(stop.code))
+    refused(capsys, status, *words)
+
+
+def test_masks_in_place_of_photographs(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_camvid(tmp_path / "data", num_train=8)
+    for path in (root / "train").iterdir():
+        Image.open(path).convert("P").save(path)
+    refused(capsys, call(copy, root), ".png", "mode P", "masks")
+
+
+def test_pictures_of_one_colour(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_camvid(tmp_path / "data", num_train=8)
+    for path in (root / "train").iterdir():
+        Image.new("RGB", Image.open(path).size, (9, 9, 9)).save(path)
+    refused(capsys, call(copy, root), "one colour")
+
+
+def test_pictures_of_another_data_set(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    refused(capsys, call(copy, tmp_path / "empty"), "empty")
+
+
+def test_packages_that_are_missing(copy: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(quantize, "PACKAGES", ("no_such_package",))
+    refused(capsys, call(copy, data), "no_such_package", "requirements-deploy.txt")
+
+
+def test_an_openvino_that_is_too_old(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_model.openvino, "__version__", "2023.3.0-13775")
+    with pytest.raises(UserError, match=r"OpenVINO 2023\.3.* too old.*requirements-deploy"):
+        read_openvino(model)
+
+
+def test_a_precision_that_the_processor_lacks(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_model, "supported_precisions", lambda: ["fp32"])
+    with pytest.raises(UserError, match="bf16: this processor lacks it"):
+        OpenVinoModel(read_openvino(model), (1, 3, *SIZE_HW), "bf16")
