@@ -138,7 +138,7 @@ def manifest_path(model: Path) -> Path:
 
 
 def check_replaceable(files: Iterable[Path], flag: str) -> None:
-    """Refuse to write where a folder, a device or a .json that is no manifest would be in the way.
+    """Refuse to write where a folder, a device, a .json that is no manifest, or the manifest of another model would be in the way.
 
     Args:
         files: to be written, models and manifests.
@@ -147,20 +147,30 @@ def check_replaceable(files: Iterable[Path], flag: str) -> None:
     Raises:
         UserError: naming what is in the way.
     """
+    files = list(files)
+    names = {path.name for path in files}
     for path in files:
         if path.exists() and not path.is_file():
             what = "a folder" if path.is_dir() else "no regular file"
             raise UserError(f"{flag}: {path} is {what}, where a file is to be written; choose another name")
-        if path.suffix == ".json" and path.exists() and not _is_manifest(path):
-            raise UserError(f"{flag}: {path} is no manifest of a model and would be replaced; choose another name")
+        if path.suffix == ".json" and path.exists():
+            model = _model_of(path)
+            if model is None:
+                raise UserError(f"{flag}: {path} is no manifest of a model and would be replaced; choose another name")
+            if model not in names and (path.parent / model).is_file():
+                raise UserError(f"{flag}: {path} is the manifest of {model} and would be replaced; choose another name")
 
 
-def _is_manifest(path: Path) -> bool:
+def _model_of(path: Path) -> str | None:
+    """Return the name of the model file that a manifest describes; None: the file is no manifest."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and content.get("format") == FORMAT and {"model", "input", "classes"} <= content.keys()
+        return None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not {"model", "input", "classes"} <= content.keys():
+        return None
+    model = content["model"]
+    return str(model.get("file", "")) if isinstance(model, dict) else ""
 
 
 def read_manifest(path: Path) -> Manifest:

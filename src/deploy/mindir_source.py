@@ -26,6 +26,11 @@ def open_mindir(path: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"--checkpoint_path {path}: no such file")
     manifest = read_manifest(manifest_path(path))
+    if manifest.kind not in ("native", "lite2"):
+        raise UserError(
+            f"--checkpoint_path {path}: its manifest {manifest_path(path)} is of {manifest.model_file}, of the kind {manifest.kind}; "
+            "export the MindIR anew, under a name of its own"
+        )
     if manifest.kind != "native":
         raise UserError(
             f"--checkpoint_path {path}: a model of the kind {manifest.kind}, lowered for MindSpore Lite's C++, which Python cannot run; "

@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # it loads MindSpore
     from src.inference.segmenter import Segmenter
 
 MAX_WINDOW = 8192  # pixels each way: beyond that no device has the memory
+_NOT_HERE = {
+    ".onnx": "an ONNX file, which other programs run (docs/DEPLOY.md) and nothing",
+    ".xml": "OpenVINO's file, which the C++ program runs and nothing",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class PredictionSource:
         Raises:
             UserError: if a file is missing, or what is given does not fit.
         """
+        if path.suffix in _NOT_HERE:
+            raise UserError(
+                f"--checkpoint_path {path}: {_NOT_HERE[path.suffix]} here; give the checkpoint (.ckpt), or a .mindir of export.py"
+            )
         if path.suffix != ".mindir":
             config_source = config_for_checkpoint(path, given)
             config = load_config(config_source, flags, words)

@@ -1,7 +1,7 @@
 """From MindSpore's MindIR to ONNX, operator by operator."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import onnx
 from mindspore.train.mind_ir_pb2 import ModelProto, TensorProto
@@ -44,48 +44,43 @@ def convert_model(model: ModelProto, manifest: Manifest, opset: int) -> onnx.Mod
     opsets = [helper.make_opsetid("", opset)]
     written = helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets), producer_name=PRODUCER)
     written.producer_version = f"MindSpore {manifest.versions.get('mindspore', model.producer_version)}"
-    written.doc_string = f"{manifest.config.get('model', {}).get('name', 'a network')} from {manifest.checkpoint.get('file', 'weights')}"
+    written.doc_string = f"{_network_name(manifest)}, weights of {manifest.checkpoint.get('file')}"
     helper.set_model_props(written, _properties(manifest))
     return written
 
 
 def _convert_graph(graph: Graph, manifest: Manifest) -> onnx.GraphProto:
-    output = manifest.output
+    spec, output = manifest.input, manifest.output
     parameters = {name: _plain(name) for name in graph.parameters}
     writer = GraphWriter((INPUT_NAME, output.kind, *parameters.values()))
     (source,) = graph.inputs
     values: dict[str, Value] = {source.name: Array(INPUT_NAME, tuple(source.tensor[0].dims))}
     values |= {name: writer.initializer(parameters[name], tensor) for name, tensor in graph.parameters.items()}
-    users = {name: len(takers) for name, takers in graph.users().items()}
-    needed = graph.needed()
+    users, needed = graph.users(), graph.needed()
     for node in graph.nodes.values():
         if node.output in needed:
             values[node.output] = _convert(node, graph, values, writer, users)
-    result = values[graph.result].name
-    nodes, initializers = writer.needed(result)
-    writer.rename_output(result, output.kind)
-    spec = manifest.input
-    names = dict(zip(SIDES, SIDES, strict=True))
-    taken = _tensor_info(INPUT_NAME, spec.dtype, spec.shape, ("batch", "", "height", "width"), {side: names[side] for side in spec.dynamic})
-    of_logits = {side: side if side == "batch" or output.kind == "labels" else f"{output.kind}_{side}" for side in spec.dynamic}
-    sides = ("batch", "height", "width") if output.kind == "labels" else ("batch", "", "height", "width")
-    given = _tensor_info(output.kind, output.dtype, output.shape, sides, of_logits)
-    return helper.make_graph(nodes, str(manifest.config.get("model", {}).get("name", "network")), [taken], [given], initializers)
+    nodes, initializers = writer.finish(values[graph.result].name, output.kind)
+    image = helper.make_tensor_value_info(INPUT_NAME, _TYPES[spec.dtype], _sides(spec.shape, spec.dynamic))
+    result = helper.make_tensor_value_info(output.kind, _TYPES[output.dtype], _sides(output.shape, spec.dynamic, output.kind))
+    return helper.make_graph(nodes, _network_name(manifest), [image], [result], initializers)
 
 
-def _tensor_info(name: str, dtype: str, shape: tuple[int, ...], sides: tuple[str, ...], dynamic: Mapping[str, str]) -> onnx.ValueInfoProto:
-    """Return an input or output; `sides` say what each side is, and `dynamic` what those of any size are called."""
-    return helper.make_tensor_value_info(name, _TYPES[dtype], [dynamic.get(side, size) for side, size in zip(sides, shape, strict=True)])
+def _sides(shape: Sequence[int], dynamic: Sequence[str], kind: str = "labels") -> list[int | str]:
+    """Return the sides of the input, or of an output of a kind; those of any size by name, which for logits are not the image's."""
+    names = ("batch", "height", "width") if len(shape) == len(SIDES) else ("batch", "channels", "height", "width")
+    called = {side: f"{kind}_{side}" if kind == "logits" and side != "batch" else side for side in dynamic}
+    return [called.get(name, size) for name, size in zip(names, shape, strict=True)]
 
 
-def _convert(node: Node, graph: Graph, values: Mapping[str, Value], writer: GraphWriter, users: Mapping[str, int]) -> Value:
+def _convert(node: Node, graph: Graph, values: Mapping[str, Value], writer: GraphWriter, users: Mapping[str, list[Node]]) -> Value:
     where = f" in {node.domain}" if node.domain else ""
     operator = OPERATORS.get(node.op)
     if operator is None:
         raise ValueError(f"operator {node.op}{where}: not in the table, which has {', '.join(OPERATORS)}")
     writer.scope = scope_of(node.domain)
     args = tuple(values[name] if name in values else _constant(graph.constants[name], writer) for name in node.inputs)
-    takes_all = users.get(node.inputs[0], 0) == 1 if node.inputs else False
+    takes_all = bool(node.inputs) and len(users[node.inputs[0]]) == 1
     try:
         return operator.translate(writer, Call(args, node.attributes, _shape_of(node), takes_all))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -105,6 +100,10 @@ def _shape_of(node: Node) -> tuple[int, ...]:
 def _plain(name: str) -> str:
     """Return a parameter's name in the network, in front of which MindIR writes that of the graph."""
     return name.split(":", 1)[-1]
+
+
+def _network_name(manifest: Manifest) -> str:
+    return str(manifest.config.get("model", {}).get("name", "network"))
 
 
 def _properties(manifest: Manifest) -> dict[str, str]:

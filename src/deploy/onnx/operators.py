@@ -1,51 +1,19 @@
 """The operators that the networks need, and what each is in ONNX. From opset 13 on, all nodes mean the same."""
 
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from onnx import TensorProto
 
-from src.deploy.onnx.writer import Array, GraphWriter, Number, Size, Value
+from src.deploy.onnx.calls import Call, Operator, expect
+from src.deploy.onnx.sizes import arithmetic, sides
+from src.deploy.onnx.writer import Array, GraphWriter
 
 END = 2**63 - 1  # of a slice that goes to the end
 # MindSpore's numbers of types (mindspore/core/include/ir/dtype/type_id.h).
 _TYPES = {34: TensorProto.INT32, 37: TensorProto.UINT8, 43: TensorProto.FLOAT}
 _NCHW = (0, "NCHW")
-
-
-@dataclass(frozen=True)
-class Call:
-    """An operator of the MindIR graph with what it is given.
-
-    Attributes:
-        args: its inputs.
-        attributes: those of its primitive.
-        shape: of its output, -1 where it is known at run time alone; () where it is no tensor.
-        takes_all: whether nothing else takes its first input.
-    """
-
-    args: tuple[Value, ...]
-    attributes: Mapping[str, Any]
-    shape: tuple[int, ...]
-    takes_all: bool
-
-
-Translate = Callable[[GraphWriter, Call], Value]
-
-
-@dataclass(frozen=True)
-class Operator:
-    """What an operator of MindSpore is in ONNX.
-
-    Attributes:
-        nodes: the operators that it may become, for people; none: it is not computed in the graph.
-        translate: writes them and returns what stands for the output.
-    """
-
-    nodes: tuple[str, ...]
-    translate: Translate
 
 
 def _same(op: str) -> Operator:
@@ -64,7 +32,7 @@ def _node(writer: GraphWriter, call: Call, op: str, *inputs: Array | str, **attr
 
 def _convolution(writer: GraphWriter, call: Call) -> Array:
     given = call.attributes
-    _expect("the layout of a convolution", given["format"], _NCHW)
+    expect("the layout of a convolution", given["format"], _NCHW)
     settings = {"kernel_shape": given["kernel_size"], "strides": given["stride"][2:], "dilations": given["dilation"][2:]}
     return _node(writer, call, "Conv", *call.args, **settings, group=given["group"], **_padding(given))
 
@@ -81,7 +49,7 @@ def _padding(given: Mapping[str, Any]) -> dict[str, Any]:
 def _bias(writer: GraphWriter, call: Call) -> Array:
     """Make a bias part of its convolution."""
     x, bias, layout = call.args
-    _expect("the layout of a bias", layout, _NCHW)
+    expect("the layout of a bias", layout, _NCHW)
     convolution = writer.producer(x.name)
     if convolution is None or convolution.op_type != "Conv" or len(convolution.input) != 2 or not call.takes_all:
         raise ValueError("a bias that is not of a convolution")
@@ -91,16 +59,16 @@ def _bias(writer: GraphWriter, call: Call) -> Array:
 
 def _batch_norm(writer: GraphWriter, call: Call) -> tuple[Array]:
     *arrays, is_training, epsilon, _, layout = call.args
-    _expect("the layout of a batch norm", layout, _NCHW)
-    _expect("training mode of a batch norm", is_training, (False,))
+    expect("the layout of a batch norm", layout, _NCHW)
+    expect("training mode of a batch norm", is_training, (False,))
     x = arrays[0]
     return (Array(writer.node("BatchNormalization", [array.name for array in arrays], epsilon=epsilon), x.shape),)
 
 
 def _max_pool(writer: GraphWriter, call: Call) -> Array:
     given = call.attributes
-    _expect("the layout of a pooling", given["format"], _NCHW)
-    _expect("the padding of a pooling", given["pad_mode"], ("VALID",))
+    expect("the layout of a pooling", given["format"], _NCHW)
+    expect("the padding of a pooling", given["pad_mode"], ("VALID",))
     return _node(writer, call, "MaxPool", *call.args, kernel_shape=given["kernel_size"][2:], strides=given["strides"][2:])
 
 
@@ -111,7 +79,7 @@ def _pad(writer: GraphWriter, call: Call) -> Array:
 
 def _cast(writer: GraphWriter, call: Call) -> Array:
     x, number = call.args
-    _expect("the type of a cast", number, tuple(_TYPES))
+    expect("the type of a cast", number, tuple(_TYPES))
     return _node(writer, call, "Cast", _uncast_classes(writer, x.name), to=_TYPES[number])
 
 
@@ -125,7 +93,7 @@ def _uncast_classes(writer: GraphWriter, name: str) -> str:
 
 def _argmax(writer: GraphWriter, call: Call) -> Array:
     x, axis, number = call.args
-    _expect("the type of an argmax", number, tuple(_TYPES))
+    expect("the type of an argmax", number, tuple(_TYPES))
     classes = _node(writer, call, "ArgMax", x, axis=axis, keepdims=0)  # int64; of equal values the first wins
     return _node(writer, call, "Cast", classes, to=_TYPES[number])
 
@@ -137,7 +105,7 @@ def _softmax(writer: GraphWriter, call: Call) -> Array:
 
 def _sum(writer: GraphWriter, call: Call) -> Array:
     x, axes, keep_dims, dtype = call.args
-    _expect("the type of a sum", dtype, (None,))
+    expect("the type of a sum", dtype, (None,))
     return _node(writer, call, "ReduceSum", x, writer.integers(axes), keepdims=int(keep_dims))
 
 
@@ -177,8 +145,8 @@ def _reshape(writer: GraphWriter, call: Call) -> Array:
 
 def _slice(writer: GraphWriter, call: Call) -> Array:
     x, begins, ends, steps, begin_mask, end_mask, *other_masks = call.args
-    _expect("masks of a slice", tuple(other_masks), ((0, 0, 0),))
-    _expect("steps of a slice", set(steps), ({1},))
+    expect("masks of a slice", tuple(other_masks), ((0, 0, 0),))
+    expect("steps of a slice", set(steps), ({1},))
     starts = [0 if begin_mask >> axis & 1 else begin for axis, begin in enumerate(begins)]
     stops = [END if end_mask >> axis & 1 else end for axis, end in enumerate(ends)]
     axes = [axis for axis in range(len(starts)) if (starts[axis], stops[axis]) != (0, END)]
@@ -193,7 +161,7 @@ def _bilinear(writer: GraphWriter, call: Call) -> Array:
 
 
 def _nearest(writer: GraphWriter, call: Call) -> Array:
-    _expect("align_corners and half_pixel_centers of a nearest-neighbour resizing", call.args[2:], ((False, False),))
+    expect("align_corners and half_pixel_centers of a nearest-neighbour resizing", call.args[2:], ((False, False),))
     return _resize(writer, call, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
 
@@ -202,43 +170,8 @@ def _resize(writer: GraphWriter, call: Call, **attributes: Any) -> Array:
     x, size_hw = call.args[:2]
     if size_hw == x.shape[2:]:
         return x
-    batch, channels = _sides(writer, x)[:2]
+    batch, channels = sides(writer, x)[:2]
     return _node(writer, call, "Resize", x, "", "", writer.vector((batch, channels, *size_hw)), **attributes)
-
-
-def _sides(writer: GraphWriter, x: Array) -> tuple[Number, ...]:
-    """Return the sides of a tensor, those that are known as numbers."""
-    return tuple(side if side >= 0 else _side_at_run_time(writer, x, axis) for axis, side in enumerate(x.shape))
-
-
-def _side_at_run_time(writer: GraphWriter, x: Array, axis: int) -> Size:
-    shape = writer.node("Shape", [x.name])
-    return Size(writer.node("Gather", [shape, writer.integers((axis,))], axis=0))
-
-
-def _shape(writer: GraphWriter, call: Call) -> tuple[Number, ...]:
-    return _sides(writer, call.args[0])
-
-
-def _scalar(op: str, compute: Callable[[int, int], int], neutral: int) -> Operator:
-    """Return the arithmetic of sides. `neutral` changes nothing on the right, and on the left of what commutes."""
-
-    def translate(writer: GraphWriter, call: Call) -> Number:
-        x, y = call.args
-        if isinstance(x, int) and isinstance(y, int):
-            return compute(x, y)
-        if op == "Mul" and 0 in (x, y):
-            return 0
-        if y == neutral or (x == neutral and op in ("Add", "Mul")):
-            return x if y == neutral else y
-        return Size(writer.node(op, [writer.vector([x]), writer.vector([y])]))
-
-    return Operator((op,), translate)
-
-
-def _expect(what: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{what} is {value!r}")
 
 
 _NONE: tuple[str, ...] = ()
@@ -262,11 +195,11 @@ OPERATORS: dict[str, Operator] = {
     "Reshape": Operator(("Reshape",), _reshape),
     "ResizeBilinearV2": Operator(("Resize",), _bilinear),
     "ResizeNearestNeighborV2": Operator(("Resize",), _nearest),
-    "ScalarAdd": _scalar("Add", operator.add, 0),
-    "ScalarFloorDiv": _scalar("Div", operator.floordiv, 1),
-    "ScalarMul": _scalar("Mul", operator.mul, 1),
-    "ScalarSub": _scalar("Sub", operator.sub, 0),
-    "Shape": Operator(("Shape", "Gather"), _shape),
+    "ScalarAdd": arithmetic("Add", operator.add, 0),
+    "ScalarFloorDiv": arithmetic("Div", operator.floordiv, 1),
+    "ScalarMul": arithmetic("Mul", operator.mul, 1),
+    "ScalarSub": arithmetic("Sub", operator.sub, 0),
+    "Shape": Operator(("Shape", "Gather"), lambda writer, call: sides(writer, call.args[0])),
     "Softmax": Operator(("Softmax",), _softmax),
     "StridedSlice": Operator(("Slice",), _slice),
     "SumExt": Operator(("ReduceSum",), _sum),

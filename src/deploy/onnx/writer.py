@@ -117,20 +117,22 @@ class GraphWriter:
         """Return the node that computes a tensor; None: an input or initialiser."""
         return self._nodes.get(name)
 
-    def rename_output(self, name: str, new_name: str) -> None:
-        """Give the tensor that a node computes, and that no other node takes, another name."""
-        self._nodes[name].output[0] = new_name
+    def finish(self, result: str, name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+        """Return the nodes, in the order of computation, and initialisers from which a tensor is computed.
 
-    def needed(self, result: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-        """Return the nodes and initialisers from which a node's output is computed, in the order of computation."""
+        Args:
+            result: what a node computes.
+            name: what it is called from now on.
+        """
         names, waiting = set(), [result]
         while waiting:
-            name = waiting.pop()
-            if name not in names:
-                names.add(name)
-                waiting += self._nodes[name].input if name in self._nodes else ()
-        nodes = [node for name, node in self._nodes.items() if name in names]
-        return nodes, [tensor for name, tensor in self._initializers.items() if name in names]
+            needed = waiting.pop()
+            if needed not in names:
+                names.add(needed)
+                waiting += self._nodes[needed].input if needed in self._nodes else ()
+        self._nodes[result].output[0] = name
+        nodes = [node for output, node in self._nodes.items() if output in names]
+        return nodes, [tensor for each, tensor in self._initializers.items() if each in names]
 
     def _unique(self, name: str) -> str:
         number, unique = 0, name
