@@ -1,8 +1,11 @@
 """The whole way for real: export, run_cpp_infer.sh with the fetched MindSpore Lite, mIoU. C++ must answer as Python does.
 
-Nothing is skipped: where the library cannot be fetched or the program cannot be built, this fails.
+The same network through OpenVINO, whose wheel is installed: fp32, several inferences at once, bf16 where the processor has it, and int8.
+Nothing is skipped: where a library is missing or the program cannot be built, this fails.
 """
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from typing import Any
 import cv2
 import mindspore as ms
 import numpy as np
+import openvino
 import pytest
 from mindspore import Tensor
 from PIL import Image
@@ -19,6 +23,7 @@ from PIL import Image
 import export
 from src.config.loading import save_config
 from src.data.loader import build_dataset, iterate_eval
+from src.deploy.manifest import file_sha256, manifest_path, read_manifest
 from src.engine.evaluator import evaluate
 from src.inference.predictor import Predictor
 from src.models.builder import assemble_network
@@ -27,6 +32,7 @@ from tests.tiny import tiny_config, write_camvid
 
 PROJECT = Path(__file__).resolve().parents[2]
 PICTURE_HW = (72, 104)
+BF16_AGREEMENT = 0.97  # random weights leave classes closer together than training does
 # Both heads, both rules of resizing, both precisions of input, both outputs, native and lowered file.
 CASES = {
     "ocr": (("model.align_corners=True", "eval.image_size=[64,96]"), ("--input", "float32", "--outputs", "logits"), "net.mindir"),
@@ -68,14 +74,35 @@ def balance_classes(network: Any, predictor: Predictor, image: np.ndarray) -> No
     bias.set_data(Tensor(bias.asnumpy() - predictor.scores([image]).mean(axis=(0, 2, 3))))
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, **settings: str) -> str:
     # The output folder of whoever runs the tests is not ours.
     environment = {name: value for name, value in os.environ.items() if name != "OUTPUT_PATH"}
-    environment.update(OCRNET_VENV=sys.prefix, THREADS="1")
+    environment.update(OCRNET_VENV=sys.prefix, THREADS="1", OPENVINO_HOME=str(Path(openvino.__file__).parent), **settings)
     folder.mkdir(exist_ok=True)
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, cwd=folder)
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
     return result.stdout
+
+
+def miou_in(log: Path) -> float:
+    return float(next(line for line in log.read_text().splitlines() if line.startswith("miou: ")).split()[1])
+
+
+def read_labels(folder: Path, names: list[str]) -> np.ndarray:
+    return np.array([np.fromfile(folder / f"{name}.bin", np.uint8).reshape(PICTURE_HW) for name in names])
+
+
+def openvino_file(onnx: Path, target: Path, **manifest: Any) -> Path:
+    """Write a model in OpenVINO's own form, whose weights are a file of their own; more arguments: changes of its manifest."""
+    openvino.save_model(openvino.Core().read_model(onnx), target, compress_to_fp16=False)
+    weights = target.with_suffix(".bin")
+    described = dataclasses.replace(
+        *(read_manifest(manifest_path(onnx)),),
+        **{"model_file": target.name, "sha256": file_sha256(target), "kind": "openvino"},
+        **{"weights": {"file": weights.name, "sha256": file_sha256(weights)}, **manifest},
+    )
+    described.write(target)
+    return target
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -101,10 +128,9 @@ def test_cpp_answers_as_python_does(case: str, tmp_path: Path) -> None:
     work = tmp_path / "work"
     run(["bash", str(PROJECT / "scripts/run_cpp_infer.sh"), str(model.parent / file), str(data), "CPU", "0"], work)
 
-    miou = next(line for line in (work / "acc.log").read_text().splitlines() if line.startswith("miou: "))
-    assert float(miou.split()[1]) == pytest.approx(expected.scores.miou, abs=1e-4)
-    labels = [np.fromfile(work / "result_Files" / f"{name}.bin", np.uint8).reshape(PICTURE_HW) for name in dataset.names]
-    assert (np.array(labels) == np.array(recorder.answers)).mean() >= 0.9999
+    assert miou_in(work / "acc.log") == pytest.approx(expected.scores.miou, abs=1e-4)
+    labels = read_labels(work / "result_Files", dataset.names)
+    assert (labels == np.array(recorder.answers)).mean() >= 0.9999
     infer_log = (work / "infer.log").read_text()
     for word in ("MindSpore Lite", "median", "p95", "peak memory"):
         assert word in infer_log
@@ -113,4 +139,51 @@ def test_cpp_answers_as_python_does(case: str, tmp_path: Path) -> None:
     main = [str(PROJECT / "ascend310_infer/out/main"), "--mindir_path", str(model.parent / "net_lite2.mindir"), "--threads", "1"]
     run([*main, "--dataset_path", str(data / "val"), "--result_path", str(tmp_path / "masks")], work)
     masks = [np.asarray(Image.open(tmp_path / "masks" / f"{name}.png")) for name in dataset.names]
-    assert (np.array(masks) == np.array(labels)).mean() >= 0.9999
+    assert (np.array(masks) == labels).mean() >= 0.9999
+
+    # OpenVINO: from the exported native file, or from an ONNX file of any batch.
+    vino = tmp_path / "vino"
+    if case == "ocr":
+        script = ["bash", str(PROJECT / "scripts/run_cpp_infer.sh"), str(model), str(data), "CPU"]
+        run(script, vino, BACKEND="openvino", PRECISION="fp32")
+        onnx = vino / "converted" / "net.onnx"
+    else:
+        onnx = tmp_path / "models" / "vino.onnx"
+        flags = ["--checkpoint_file", str(checkpoint), "--file_name", str(onnx), "--file_format", "ONNX", "--device_target", "CPU"]
+        assert export.main([*flags, *export_flags, "--dynamic", "batch"]) == 0
+        infer(onnx, work / "preprocess_Result", vino / "result_Files")
+        script = [sys.executable, str(PROJECT / "postprocess.py"), "--result_path", "result_Files", "--label_path"]
+        (vino / "acc.log").write_text(run([*script, str(work / "preprocess_Result")], vino))
+    assert miou_in(vino / "acc.log") == pytest.approx(expected.scores.miou, abs=1e-4)
+    in_fp32 = read_labels(vino / "result_Files", dataset.names)
+    assert (in_fp32 == labels).mean() >= 0.9999
+    check_modes_and_precisions(onnx, work / "preprocess_Result", vino, in_fp32, dataset.names)
+
+
+def infer(model: Path, inputs: Path, results: Path, *flags: str) -> str:
+    main = [str(PROJECT / "ascend310_infer/out/main"), "--model_path", str(model), "--dataset_path", str(inputs)]
+    return run([*main, "--result_path", str(results), "--threads", "2", *flags], results.parent)
+
+
+def check_modes_and_precisions(onnx: Path, inputs: Path, work: Path, in_fp32: np.ndarray, names: list[str]) -> None:
+    """Compare what OpenVINO answers in other modes and precisions with its labels in fp32, one inference at a time."""
+    log = infer(onnx, inputs, work / "throughput", "--mode", "throughput", "--streams", "2")
+    assert "mode: throughput, 2 at once, batches of 1" in log and "precision: fp32, with" in log
+    assert (read_labels(work / "throughput", names) == in_fp32).all()
+    samples = [json.loads((work / folder / "result.json").read_text())["samples"] for folder in ("result_Files", "throughput")]
+    assert samples[0] == samples[1]
+    if "batch" in read_manifest(manifest_path(onnx)).input.dynamic:
+        assert "batches of 2, 1 at once)" in infer(onnx, inputs, work / "batches", "--batch", "2")
+        assert (read_labels(work / "batches", names) == in_fp32).mean() >= 0.9999
+
+    # What is not quantised in an int8 model, here all of it, is computed in bf16 where the processor has it.
+    whole = openvino_file(onnx, work / "whole.xml", precision="int8")
+    assert "precision: int8, with" in infer(whole, inputs, work / "int8")
+    assert (read_labels(work / "int8", names) == in_fp32).mean() >= BF16_AGREEMENT
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        assert "precision: bf16, with" in infer(onnx, inputs, work / "bf16", "--precision", "bf16")
+        assert (read_labels(work / "bf16", names) == in_fp32).mean() >= BF16_AGREEMENT
+    else:
+        with pytest.raises(AssertionError, match="has neither AMX nor AVX-512 with BF16"):
+            infer(onnx, inputs, work / "bf16", "--precision", "bf16")
+        assert not (work / "bf16").exists()
