@@ -49,18 +49,19 @@ bool Processor::HasAvx512() const {
 bool Processor::HasBf16() const { return Has("amx_bf16") || (HasAvx512() && Has("avx512_bf16")); }
 
 std::string Processor::Instructions(Precision precision) const {
+  const std::string usual = HasAvx512() ? "AVX-512" : Has("avx2") ? "AVX2" : Has("sse2") ? "SSE" : "";
   switch (precision) {
     case Precision::kFp32:
-      return HasAvx512() ? "AVX-512" : Has("avx2") ? "AVX2" : "no AVX2";
+      return usual;
     case Precision::kBf16:
       if (Has("amx_bf16")) return "AMX";
       if (HasBf16()) return "AVX-512 with BF16";
       return HasAvx512() ? "AVX-512 without BF16, hardly faster than fp32" : "";
     case Precision::kInt8:
       if (Has("amx_int8")) return "AMX";
-      if (HasAvx512()) return Has("avx512_vnni") ? "AVX-512 VNNI" : "AVX-512 without VNNI";
+      if (HasAvx512() && Has("avx512_vnni")) return "AVX-512 VNNI";
       if (Has("avx_vnni")) return "AVX-VNNI";
-      return std::string(Has("avx2") ? "AVX2" : "no AVX2") + ", without dot products of bytes";
+      return usual.empty() ? "" : usual + ", without dot products of bytes";
   }
   return "";
 }

@@ -76,11 +76,12 @@ struct Case {
 }  // namespace
 
 TEST(Processor, Instructions) {
-  CHECK_EQUAL(Instructions(""), "no AVX2 |  | no AVX2, without dot products of bytes");
+  CHECK_EQUAL(Instructions(""), "SSE |  | SSE, without dot products of bytes");
   CHECK_EQUAL(Instructions(" avx2"), "AVX2 |  | AVX2, without dot products of bytes");
   CHECK_EQUAL(Instructions(" avx2 avx_vnni"), "AVX2 |  | AVX-VNNI");
   CHECK_EQUAL(Instructions(" avx2 avx512f"), "AVX2 |  | AVX2, without dot products of bytes");  // Xeon Phi
-  CHECK_EQUAL(Instructions(kAvx512), "AVX-512 | AVX-512 without BF16, hardly faster than fp32 | AVX-512 without VNNI");
+  CHECK_EQUAL(Instructions(kAvx512),
+              "AVX-512 | AVX-512 without BF16, hardly faster than fp32 | AVX-512, without dot products of bytes");
   CHECK_EQUAL(Instructions(std::string(kAvx512) + " avx512_vnni"),
               "AVX-512 | AVX-512 without BF16, hardly faster than fp32 | AVX-512 VNNI");
   CHECK_EQUAL(Instructions(std::string(kAvx512) + " avx512_vnni avx512_bf16"),
@@ -97,8 +98,11 @@ TEST(Processor, Bf16OfItsOwn) {
 TEST(Processor, Names) {
   CHECK_EQUAL(Cpu("").name(), "A processor");
   CHECK_EQUAL(Processor::Parse("").name(), "an unknown processor");
-  CHECK_EQUAL(Processor::Parse("CPU implementer\t: 0x41\nFeatures\t: fp asimd\n").name(), "an unknown processor");
-  CHECK_TRUE(!Processor::Here().Instructions(Precision::kInt8).empty());
+  const Processor arm = Processor::Parse("CPU implementer\t: 0x41\nFeatures\t: fp asimd\n");
+  CHECK_EQUAL(arm.name(), "an unknown processor");
+  for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
+    CHECK_EQUAL(arm.Instructions(precision), "");
+  }
 }
 
 TEST(Backends, TheModelsKindDecides) {
