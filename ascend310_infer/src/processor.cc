@@ -56,7 +56,8 @@ std::string Processor::Instructions(Precision precision) const {
     case Precision::kBf16:
       if (Has("amx_bf16")) return "AMX";
       if (HasBf16()) return "AVX-512 with BF16";
-      return HasAvx512() ? "AVX-512 without BF16, hardly faster than fp32" : "";
+      if (HasAvx512()) return "AVX-512 without BF16, hardly faster than fp32";
+      return Has("avx_ne_convert") ? "AVX2 and conversions, hardly faster than fp32" : "";
     case Precision::kInt8:
       if (Has("amx_int8")) return "AMX";
       if (HasAvx512() && Has("avx512_vnni")) return "AVX-512 VNNI";

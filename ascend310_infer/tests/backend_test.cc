@@ -79,6 +79,8 @@ TEST(Processor, Instructions) {
   CHECK_EQUAL(Instructions(""), "SSE |  | SSE, without dot products of bytes");
   CHECK_EQUAL(Instructions(" avx2"), "AVX2 |  | AVX2, without dot products of bytes");
   CHECK_EQUAL(Instructions(" avx2 avx_vnni"), "AVX2 |  | AVX-VNNI");
+  CHECK_EQUAL(Instructions(" avx2 avx_vnni avx_vnni_int8 avx_ne_convert"),
+              "AVX2 | AVX2 and conversions, hardly faster than fp32 | AVX-VNNI");
   CHECK_EQUAL(Instructions(" avx2 avx512f"), "AVX2 |  | AVX2, without dot products of bytes");  // Xeon Phi
   CHECK_EQUAL(Instructions(kAvx512),
               "AVX-512 | AVX-512 without BF16, hardly faster than fp32 | AVX-512, without dot products of bytes");
