@@ -1,5 +1,7 @@
 """A copy of the project with tiny data, weights and results under the names that the documents use."""
 
+import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -49,7 +51,7 @@ class Sandbox:
         """
         copy_project(self.folder)
         os.chdir(self.folder)
-        self._fetch_mindspore_lite()
+        self._provide_libraries()
         write_data(self.folder)
         write_foreign_weights(self.folder)
         for command in PREPARATIONS:
@@ -64,12 +66,15 @@ class Sandbox:
         os.chdir(self.root)
         self.folder.rename(self.template)
 
-    def _fetch_mindspore_lite(self) -> None:
-        """Name MindSpore Lite, as the documents do before they build, and a cache that is not the user's."""
+    def _provide_libraries(self) -> None:
+        """Name MindSpore Lite, as the documents do before they build, and a cache that is not the user's, with the installed OpenVINO."""
         home = Path(self.call("bash scripts/fetch_mindspore_lite.sh")[1].splitlines()[-1])
         cache = self.root / "cache"
         cache.mkdir()
         (cache / home.name).symlink_to(home)
+        if openvino := importlib.util.find_spec("openvino"):
+            folder = f"openvino-{importlib.metadata.version('openvino')}"
+            (cache / folder).symlink_to(next(iter(openvino.submodule_search_locations or ())))
         self.environment = {"MS_LITE_HOME": str(home), "OCRNET_CACHE": str(cache)}
 
     def run(self, command: str, rule: Rule) -> tuple[int, str]:

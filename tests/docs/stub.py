@@ -11,6 +11,7 @@ STUBS = PROJECT / "tests" / "scripts" / "stubs"
 # What the scripts read: none of the caller's.
 ENVIRONMENT = (
     *("CONFIG", "RESUME", "DETACH", "OUTPUT_PATH", "LAUNCHER"),
+    *("BACKEND", "PRECISION", "MODE", "STREAMS", "BATCH", "THREADS"),
     *("WORKER_NUM", "LOCAL_WORKER_NUM", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "CUDA_VISIBLE_DEVICES"),
 )
 
