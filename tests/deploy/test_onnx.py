@@ -30,7 +30,7 @@ from src.runtime.entry import WorkError
 from tests.deploy.test_lowering import CONVENTIONS, FAMILY, export, graph_of
 
 OCR, PLAIN = CONVENTIONS
-FIXED = f"{FAMILY}, of a fixed size"  # of HRNet: tests/deploy/test_onnx_files.py
+FIXED = f"{FAMILY}, of a fixed size"
 
 
 @dataclass(frozen=True)

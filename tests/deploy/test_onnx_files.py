@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import onnx
 import pytest
+from mindspore import Tensor, nn
 
 import eval as evaluation
 import export
@@ -16,6 +18,7 @@ import predict
 from src.checkpoint.weights import save_weights
 from src.config.errors import UserError
 from src.deploy import mindir_to_onnx, to_onnx
+from src.deploy.lowering import lower_file
 from src.deploy.manifest import file_sha256, manifest_path, read_manifest
 from src.deploy.mindir_source import open_mindir
 from src.deploy.native_model import NativeModel
@@ -26,6 +29,8 @@ from src.deploy.options import OLDEST_OPSET, OPSET, ExportOptions, model_path
 from src.deploy.verification import example_image
 from src.models.builder import build_network
 from src.runtime.entry import run
+from tests.deploy.test_lowering import export as export_mindir
+from tests.random_weights import randomize
 from tests.tiny import tiny_config
 
 SIZE = ("--image_size", "38", "54")
@@ -41,20 +46,37 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class Small(nn.Cell):
+    """A network in a second's time: logits at stride 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 11, 3, 2, pad_mode="pad", padding=1, has_bias=True), nn.BatchNorm2d(11)
+        randomize(self, seed=2)
+        self.set_train(False)
+
+    def construct(self, image: Tensor) -> Tensor:
+        return self.norm(self.convolution(image))
+
+
 def call(checkpoint: Path, target: Path | str, *more: str) -> int:
     return run(export.main, ["--checkpoint_file", str(checkpoint), "--file_name", str(target), *more])
 
 
 @pytest.fixture(scope="module")
 def folder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ONNX of any batch and width, and a MindIR with its ONNX, of the same weights."""
+    """ONNX of any batch and width of the weights, and a small MindIR with its manifest, its lowered form and its ONNX."""
     folder = tmp_path_factory.mktemp("out")
     more = ("--dynamic", "width", "batch", "--outputs", "labels", "--input", "uint8", "--opset", "17")
     assert call(checkpoint, folder / "labels.v1", *SIZE, *ONNX, *more) == 0
-    with pytest.MonkeyPatch.context() as patch:  # without MindSpore Lite, whatever this machine has
-        patch.delenv("MS_LITE_HOME", raising=False)
-        patch.setenv("OCRNET_CACHE", str(folder))
-        assert call(checkpoint, folder / "native", *SIZE) == 0
+    native = export_mindir(Small(), folder / "native.mindir", np.zeros((1, 3, 38, 54), np.float32))
+    described = read_manifest(folder / "labels.v1.json")
+    spec = replace(described.input, dtype="float32", dynamic=())
+    output = replace(described.output, kind="logits", dtype="float32", shape=(1, 11, 19, 27))
+    of_native = replace(described, model_file=native.name, sha256=file_sha256(native), kind="native", input=spec, output=output)
+    replace(of_native, versions={"mindspore": ms.__version__}).write(native)
+    lower_file(native, folder / "native_lite2.mindir")
+    native.chmod(0o644)
     assert run(to_onnx.main, [str(folder / "native.mindir"), str(folder / "fixed.onnx")]) == 0
     return folder
 
@@ -158,26 +180,28 @@ def test_what_cannot_be_converted_is_one_line(folder: Path, tmp_path: Path, capf
 
 
 def test_wrong_flags(checkpoint: Path, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    target = str(tmp_path / "out" / "m")
-    cases: dict[str, tuple[str, ...]] = {
-        "--dynamic is for ONNX files; add --file_format ONNX": (target, "--dynamic", "batch"),
-        "--opset is for ONNX files": (target, "--opset", "17"),
-        f"--opset 12: expected {OLDEST_OPSET}..{OPSET}": (target, *ONNX, "--opset", "12"),
-        "the ending of another format than --file_format ONNX": (f"{target}.mindir", *ONNX),
-        "the ending of another format than --file_format MINDIR": (f"{target}.onnx",),
-        "native.json is the manifest of native.mindir and would be replaced": (str(folder / "native"), *ONNX),
-        "fixed.json is the manifest of fixed.onnx and would be replaced": (str(folder / "fixed"),),
+    target = tmp_path / "out" / "m"
+    options: dict[str, tuple[str, tuple[str, ...], int | None]] = {
+        "--dynamic is for ONNX files; add --file_format ONNX": ("MINDIR", ("batch",), None),
+        "--opset is for ONNX files": ("AIR", (), 17),
+        f"--opset 12: expected {OLDEST_OPSET}..{OPSET}": ("ONNX", (), 12),
     }
-    for message, (name, *more) in cases.items():
-        assert call(checkpoint, name, *SIZE, *more) == 2, message
+    for message, (file_format, dynamic, opset) in options.items():
+        with pytest.raises(UserError, match=message):
+            ExportOptions(target, file_format, dynamic=dynamic, opset=opset)
+    for name, file_format in (("m.mindir", "ONNX"), ("m.onnx", "MINDIR")):
+        with pytest.raises(UserError, match=f"the ending of another format than --file_format {file_format}"):
+            model_path(name, file_format)
+    assert model_path("a/m", "ONNX") == model_path("a/m.onnx", "ONNX") == Path("a/m.onnx")
+    spec = ExportOptions(target, "ONNX", dynamic=("width", "batch", "batch")).input_spec(tiny_config(None))
+    assert spec.dynamic == ("batch", "width")
+    for name, more, kept in (("native", ONNX, "native.mindir"), ("fixed", (), "fixed.onnx")):
+        assert call(checkpoint, folder / name, *SIZE, *more) == 2
         error = capfd.readouterr().err.strip()
-        assert message in error and "\n" not in error, error
+        assert f"{name}.json is the manifest of {kept} and would be replaced" in error and "\n" not in error, error
     with pytest.raises(SystemExit, match="2"):
         call(checkpoint, target, *ONNX, "--dynamic", "depth")
-    assert not (tmp_path / "out").exists()
-    assert model_path("a/m", "ONNX") == model_path("a/m.onnx", "ONNX") == Path("a/m.onnx")
-    spec = ExportOptions(tmp_path / "m.onnx", "ONNX", dynamic=("width", "batch", "batch")).input_spec(tiny_config(None))
-    assert spec.dynamic == ("batch", "width")
+    assert not target.parent.exists()
 
 
 def test_without_the_packages(
@@ -204,8 +228,8 @@ def test_a_model_that_computes_something_else_is_not_left_behind(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(b"earlier")
-    monkeypatch.setattr(mindir_to_onnx, "NativeModel", lambda source: lambda image: np.ones((1, 11, 10, 14), np.float32))
-    monkeypatch.setattr(checking, "OnnxModel", lambda model: lambda image: np.full((1, 11, 10, 14), 1.0002, np.float32))
+    monkeypatch.setattr(mindir_to_onnx, "NativeModel", lambda source: lambda image: np.ones((1, 11, 19, 27), np.float32))
+    monkeypatch.setattr(checking, "OnnxModel", lambda model: lambda image: np.full((1, 11, 19, 27), 1.0002, np.float32))
     assert run(to_onnx.main, [str(folder / "native.mindir"), str(tmp_path / "m.onnx")]) == 1
     error = capfd.readouterr().err.strip()
     assert "m.onnx in ONNX Runtime at 1x3x38x54 is not the checkpoint's network: largest difference 2.0e-04" in error and "\n" not in error
