@@ -8,10 +8,12 @@ from src.runtime.environment import prepare_environment
 
 prepare_environment("CPU")
 
+from tests.without_queues import end_with, leave_queues_out  # noqa: E402
+
+leave_queues_out()
+
 import mindspore as ms  # noqa: E402
 
-# Not pynative_synchronize: it saves two thirds of the time of a tiny operation, but MindSpore 2.8 then damages its memory on slices and
-# transpositions (tests/models/test_family.py ended in "corrupted double-linked list" three times of eight, and never without it).
 ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
 
 # What takes longest begins first (pyproject.toml: a file at a time on each of two processes), so that neither waits long at the end.
@@ -40,6 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
 
     items.sort(key=place)  # stable: within a file everything stays in its order
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    end_with(int(session.exitstatus))
 
 
 @pytest.fixture

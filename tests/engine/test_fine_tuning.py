@@ -30,7 +30,7 @@ RECIPE = [word for word in TINY_WORDS if not word.startswith("model.")] + ["tota
 MODEL = [word for word in TINY_WORDS if word.startswith("model.")]
 WARNING = "the configuration overrides what"
 
-pytestmark = pytest.mark.usefixtures("pynative")
+pytestmark = pytest.mark.usefixtures("pynative", "small_backbone")
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
-import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import nn
 
 import train
 from src.checkpoint.weights import read_checkpoint
 from src.engine import assembly
 from src.engine.reporter import Reporter
 from src.engine.trainer import Trainer
-from src.models import builder
-from src.models.conventions import Conventions
 from src.runtime.entry import run
 from tests.engine.kill_training import WORDS as ONE_LAYER_WORDS
 from tests.engine.kill_training import OneLayer
@@ -50,26 +45,6 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "whole"
     assert run(train.main, arguments(data, output)) == 0
     return output
-
-
-class TwoLayers(nn.Cell):
-    """In the backbone's place, before the same head: compiled in a fraction of its time."""
-
-    aux_channels = out_channels = 8
-
-    def __init__(self, extra: Any, conventions: Conventions) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 8, 5, stride=4, pad_mode="pad", padding=2)
-        self.bn1 = conventions.norm(8)
-
-    def construct(self, image: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
-        features = self.bn1(self.conv1(image))
-        return features, features
-
-
-@pytest.fixture
-def small_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "HRNetV2", TwoLayers)
 
 
 @pytest.fixture
