@@ -111,6 +111,17 @@ def test_the_mean_iou_before_is_that_of_another_engine(quantized: Path, model: P
     assert len(each) == 3 and all(0 <= value <= 1 for value in each)
 
 
+def test_the_drop_is_that_of_the_pictures_of_the_sensitivity_run(
+    quantized: Path, model: Path, data: Path, parts: tuple[CalibrationInputs, Samples]
+) -> None:
+    manifest = read_manifest(manifest_path(model))
+    config = config_of_mindir(model, manifest, None, {"data_path": str(data)}, [])
+    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    before, after = (scorer(OpenVinoModel(read_openvino(path), manifest.input.shape), parts[1])[0] for path in (model, quantized))
+    assert before != after
+    assert read_manifest(manifest_path(quantized)).quantization["drop"] == pytest.approx(before - after, abs=1e-6)
+
+
 def void(data: Path, index: int) -> np.ndarray:
     label = np.array(Image.open(data / "valannot" / f"{index}.png"))
     return np.where(label == 11, 255, label).astype(np.uint8)
@@ -154,7 +165,7 @@ class Nearness:
         count = len(list(pairs))
         output = run(self.image)
         if self.expected is None:
-            self.expected = output.copy()
+            self.expected = output.copy()  # of the first graph, which is the one before
         value = 1 - float(np.abs(output - self.expected).mean() / np.abs(self.expected).max())
         return value, [value] * count
 

@@ -63,12 +63,11 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
     Raises:
         WorkError: if no choice of layers keeps the mIoU.
     """
-    mious: list[float] = []  # of the given graph first
 
     def validate(compiled: Callable[..., Any], pairs: Iterable[Any]) -> tuple[float, list[float]]:
-        result = score(lambda image: next(iter(compiled(image).values())), pairs)
-        mious.append(result[0])
-        return result
+        return score(lambda image: next(iter(compiled(image).values())), pairs)
+
+    miou = score(OpenVinoModel(graph, calibration.shape), sensitivity)[0]
 
     with tempfile.TemporaryDirectory() as folder, _quiet():
         result = nncf.quantize_with_accuracy_control(
@@ -88,7 +87,7 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
         )
         before = quantized_layers(openvino.Core().read_model(Path(folder) / "intermediate_model.xml"))
     after = quantized_layers(result)
-    drop = mious[0] - score(OpenVinoModel(result, calibration.shape), sensitivity)[0]
+    drop = miou - score(OpenVinoModel(result, calibration.shape), sensitivity)[0]
     if not after or drop > max_drop:
         raise WorkError(
             f"int8 loses {drop:.4f} mIoU on training pictures whichever layers stay in higher precision; --max_drop is {max_drop}"
