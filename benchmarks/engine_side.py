@@ -55,10 +55,10 @@ def onnxruntime(precision: str, model: Path, shape: tuple[int, ...], threads: in
 
 def openvino(precision: str, model: Path, shape: tuple[int, ...], threads: int) -> Callable[[], Forward]:
     """Return what loads an ONNX or OpenVINO file into OpenVINO, as `--mode latency` of the runner does."""
-    from src.deploy.openvino_model import OpenVinoModel, read_openvino, supported_precisions
+    from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino
 
-    computes_in = supported_precisions()[-1] if precision == "int8" else precision
-    return lambda: OpenVinoModel(read_openvino(model), shape, computes_in, model.name)
+    computes_in = precision_beside_int8() if precision == "int8" else precision
+    return lambda: OpenVinoModel(read_openvino(model), shape, computes_in, model.name, threads)
 
 
 def torch(precision: str, model: Path, shape: tuple[int, ...], threads: int) -> Callable[[], Forward]:

@@ -33,7 +33,7 @@ from src.config import load_config
 from src.data.pictures import read_image
 from src.data.synthetic import write_street_scenes
 from src.deploy.manifest import file_sha256, manifest_path, read_manifest
-from src.deploy.openvino_model import supported_precisions
+from src.deploy.openvino_model import HINTS, precision_beside_int8, supported_precisions
 from src.models.builder import build_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +119,7 @@ class Sides:
         )
 
     def _benchmark_app(self, precision: str, *how: str) -> Figures:
-        computes_in = supported_precisions()[-1] if precision == "int8" else precision
+        computes_in = precision_beside_int8() if precision == "int8" else precision
         log = self.benchmark_log(precision, computes_in, "-hint", "latency", "-api", "sync", "-niter", str(self.repeat))
         load = sum(_figure(rf"{what} took ([\d.]+) ms", log) for what in ("Read model", "Compile model"))
         return Figures(_figure(r"Median: +([\d.]+) ms", log) / 1000, load / 1000, float("nan"))
@@ -127,22 +127,13 @@ class Sides:
     def benchmark_log(self, precision: str, computes_in: str, *how: str) -> str:
         """Return what OpenVINO's own tool prints."""
         shape = f"[1,3,{self.size_hw[0]},{self.size_hw[1]}]"
-        words = [
-            "-m",
-            self.models[precision],
-            "-d",
-            "CPU",
-            "-shape",
-            shape,
-            "-infer_precision",
-            {"fp32": "f32"}.get(computes_in, computes_in),
-        ]
+        words = ["-m", self.models[precision], "-d", "CPU", "-shape", shape, "-infer_precision", HINTS[computes_in]]
         return _output([Path(sys.executable).with_name("benchmark_app"), *words, "-nthreads", self.threads, *how])
 
     def throughput(self, precision: str) -> tuple[float, float]:
         """Return pictures per second of the runner and of OpenVINO's own tool, both in throughput mode."""
         ours = self._runner("runner, OpenVINO", precision, "--mode", "throughput")
-        computes_in = supported_precisions()[-1] if precision == "int8" else precision
+        computes_in = precision_beside_int8() if precision == "int8" else precision
         log = self.benchmark_log(precision, computes_in, "-hint", "throughput", "-niter", str(4 * self.repeat))
         assert ours.whole is not None
         return 1 / ours.whole, _figure(r"Throughput: +([\d.]+) FPS", log)

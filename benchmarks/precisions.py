@@ -30,7 +30,7 @@ from src.deploy.int8.report import Scorer  # noqa: E402
 from src.deploy.int8.samples import Samples, evenly  # noqa: E402
 from src.deploy.manifest import manifest_path, read_manifest  # noqa: E402
 from src.deploy.mindir_source import config_of_mindir, info_of_mindir  # noqa: E402
-from src.deploy.openvino_model import OpenVinoModel, read_openvino, supported_precisions  # noqa: E402
+from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino, supported_precisions  # noqa: E402
 
 Run = Callable[[np.ndarray], np.ndarray]
 _KEPT = ("Shape", "Gather", "Cast", "ArgMax")  # of whose results none is rounded
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print("bf16           this processor lacks it")
     if args.int8:
-        sides["int8"] = OpenVinoModel(read_openvino(args.int8), shape, precisions[-1])
+        sides["int8"] = OpenVinoModel(read_openvino(args.int8), shape, precision_beside_int8())
     for name, run in sides.items():
         side = Counting(run, reference.labels)
         other = scorer(side, pictures)[0]

@@ -9,33 +9,36 @@ import openvino
 from src.config.errors import UserError
 from src.runtime.entry import WorkError
 
-OLDEST = (2024, 0)  # whose API the project was written for
+OLDEST = (2024, 6)  # as of the C++ program
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # precision of layers that are not quantised -> OpenVINO's name for it
 _DEVICE = "CPU"
 
 
 class OpenVinoModel:
-    """A graph, compiled for one inference at a time on all cores.
+    """A graph, compiled for one inference at a time.
 
     Args:
         graph: with one input and one output.
         shape: (B, 3, H, W) that it is compiled for.
         precision: of HINTS, in which layers that are not quantised compute.
         name: for messages.
+        threads: of the processor; 0: one for each core.
 
     Raises:
         UserError: if the processor lacks the precision.
         WorkError: if OpenVINO cannot compile it.
     """
 
-    def __init__(self, graph: openvino.Model, shape: tuple[int, ...], precision: str = "fp32", name: str = "the model") -> None:
+    def __init__(
+        self, graph: openvino.Model, shape: tuple[int, ...], precision: str = "fp32", name: str = "the model", threads: int = 0
+    ) -> None:
         if precision not in supported_precisions():
             raise UserError(f"{name} in {precision}: this processor lacks it; OpenVINO computes {', '.join(supported_precisions())} here")
         self._name = name
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
         }
         fixed = graph.clone()
         try:
@@ -76,6 +79,17 @@ def supported_precisions() -> list[str]:
     """Return which of HINTS this processor computes in; OpenVINO itself falls back to float32 without a word."""
     capabilities = openvino.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
     return [precision for precision in HINTS if precision.upper() in capabilities]
+
+
+def precision_beside_int8() -> str:
+    """Return what the layers of an int8 model that are not quantised compute in, as the C++ program has it.
+
+    bf16 where the processor multiplies in it; on AVX-512 without that, OpenVINO would turn it into float32 and back.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.is_file() else []
+    has_bf16 = "amx_bf16" in flags or "avx512_bf16" in flags
+    return "bf16" if has_bf16 and "bf16" in supported_precisions() else "fp32"
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from src.deploy.int8.samples import CalibrationInputs, Samples, check_contrast, 
 from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path
 from src.deploy.mindir_source import config_of_mindir, info_of_mindir
 from src.deploy.onnx_source import open_onnx
-from src.deploy.openvino_model import OpenVinoModel, read_openvino, supported_precisions
+from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino, supported_precisions
 from src.deploy.publishing import publish, workspace
 
 logger = logging.getLogger("ocrnet")
@@ -134,7 +134,7 @@ def _compare(
     """Return the figures of each precision that this processor has."""
     shape, precisions = manifest.input.shape, supported_precisions()
     runs: dict[str, Run] = {precision: OpenVinoModel(before, shape, precision) for precision in precisions}
-    runs["int8"] = OpenVinoModel(after, shape, precisions[-1])  # what is not quantised computes as the C++ program lets it
+    runs["int8"] = OpenVinoModel(after, shape, precision_beside_int8())  # what is not quantised computes as the C++ program lets it
     image = CalibrationInputs(validation, manifest.input)[0]
     milliseconds = time_in_turns(runs, image)
     sizes = {name: mebibytes(files[1] if name == "int8" else files[:1]) for name in runs}  # type: ignore[arg-type]
