@@ -40,6 +40,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNNER = ROOT / "ascend310_infer" / "out" / "main"
 SIDE = Path(__file__).with_name("engine_side.py")
 PRECISIONS = ("fp32", "bf16", "int8")
+# The authors' conventions, which the network in PyTorch has; random weights of a size that keeps numbers in range.
+OFFICIAL = ("train.param_initializer=HeNormal", "model.align_corners=True", "model.head_bias=True", "model.fuse_resize=bilinear")
 QUANTIZE = ("--samples", "8", "--sensitivity_samples", "1", "--max_drop", "0.99", "--report_samples", "1")
 
 
@@ -155,7 +157,7 @@ def _figure(pattern: str, log: str) -> float:
 
 def prepare_weights(config_name: str, folder: Path) -> None:
     """Write random weights of a preset, and the same for PyTorch with a picture of 512x1024."""
-    config: Any = load_config(config_name, words=["train.param_initializer=HeNormal", "model.align_corners=True", "model.head_bias=True"])
+    config: Any = load_config(config_name, words=list(OFFICIAL))
     if not torch_side_has(config.model, (512, 1024)):
         sys.exit(f"--configs {config_name}: the PyTorch network is seg_hrnet_ocr with the authors' structure")
     network = build_network(config).set_train(False)
@@ -172,8 +174,7 @@ def prepare_quantized(folder: Path) -> None:
     write_street_scenes(folder / "scenes", 16, 1, (512, 1024))
     export = [sys.executable, ROOT / "export.py", "--checkpoint_file", folder / "w.ckpt", "--device_target", "CPU"]
     _output([*export, "--file_name", folder / "any", "--file_format", "ONNX", "--image_size", 512, 1024, "--dynamic", "height", "width"])
-    data = ["--data_path", folder / "scenes", "train.train_list=train.lst", "eval.eval_list=val.lst"]
-    _output([sys.executable, "-m", "src.deploy.quantize", folder / "any.onnx", *data, *QUANTIZE])
+    _output([sys.executable, "-m", "src.deploy.quantize", folder / "any.onnx", "--data_path", folder / "scenes", *QUANTIZE])
 
 
 def prepare_size(weights: Path, folder: Path, size_hw: tuple[int, int], pictures: int) -> None:

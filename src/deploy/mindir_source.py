@@ -41,7 +41,9 @@ def open_mindir(path: Path) -> Manifest:
     return manifest
 
 
-def config_of_mindir(path: Path, manifest: Manifest, given: str | None, flags: dict[str, Any], words: Sequence[str]) -> Any:
+def config_of_mindir(
+    path: Path, manifest: Manifest, given: str | None, flags: dict[str, Any], words: Sequence[str], changeable: Sequence[str] = ()
+) -> Any:
     """Return the configuration of a prediction; the protocol is the plain one, unless flags and words say otherwise.
 
     Args:
@@ -50,15 +52,17 @@ def config_of_mindir(path: Path, manifest: Manifest, given: str | None, flags: d
         given: what --config names.
         flags: top-level keys that were given.
         words: `key.sub=value` overrides.
+        changeable: keys that may be given though the file has decided on their section.
 
     Raises:
         UserError: if something is given that the file has decided.
     """
     if given is not None:
-        raise UserError(f"--config {given}: a MindIR file has its configuration in its manifest; leave --config out")
-    fixed = [word for word in words if word.split("=")[0].split(".")[0] in _FIXED_SECTIONS]
+        raise UserError(f"--config {given}: a model file has its configuration in its manifest; leave --config out")
+    keys = {word: word.split("=")[0] for word in words}
+    fixed = [word for word, key in keys.items() if key.split(".")[0] in _FIXED_SECTIONS and key not in changeable]
     if fixed:
-        raise UserError(f"{fixed[0]}: a MindIR file has decided that; {_CHECKPOINT_CAN}")
+        raise UserError(f"{fixed[0]}: the model file has decided that; {_CHECKPOINT_CAN}")
     # What the weights were evaluated with may be more than one graph of one size can do.
     plain = {"flip": False, "multi_scale": False, "slide": False, "image_size": None}
     content = {**manifest.config, "eval": {**manifest.config.get("eval", {}), **plain}}

@@ -277,6 +277,10 @@ def test_masks_in_place_of_photographs(copy: Path, tmp_path: Path, capsys: pytes
     refused(capsys, call(copy, root), ".png", "mode P", "masks")
 
 
+def test_another_list(copy: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, call(copy, data, "train.train_list=val.txt"), "the training list has 3 pictures")
+
+
 def test_pictures_of_one_colour(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_camvid(tmp_path / "data", num_train=8)
     for path in (root / "train").iterdir():

@@ -22,6 +22,8 @@ from src.deploy.publishing import publish, workspace
 
 logger = logging.getLogger("ocrnet")
 
+LISTS = ("train.train_list", "train.num_samples")  # beside those of eval
+
 
 @dataclass(frozen=True)
 class QuantizeOptions:
@@ -75,7 +77,7 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
     manifest = open_onnx(options.model, "MODEL")
     weights = options.target.with_suffix(".bin")
     check_replaceable([options.target, weights, manifest_path(options.target)], f"--file_name {options.target}")
-    config = config_of_mindir(options.model, manifest, None, flags, words)
+    config = config_of_mindir(options.model, manifest, None, flags, words, LISTS)
     calibration, sensitivity, validation = _pictures(options, manifest, config)
     graph = read_openvino(options.model)
     scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
