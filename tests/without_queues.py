@@ -18,7 +18,6 @@ def leave_queues_out() -> None:
     Without queues MindSpore's destructors of static objects free memory twice (2.8.0: "corrupted size vs. prev_size" from exit(), behind
     all Python code, after half the runs of tests/models/test_family.py). So the process ends before them, behind all that atexit does.
     """
-    atexit.register(_end)  # before MindSpore is imported: what is registered first is called last
     import mindspore as ms
 
     before = ms.get_context("mode")
@@ -41,3 +40,6 @@ def _end() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_status)
+
+
+atexit.register(_end)  # before MindSpore is imported: what is registered first is called last
