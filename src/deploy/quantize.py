@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.config.errors import UserError
-from src.runtime.entry import OneLineParser, add_flags, run, split_arguments
+from src.runtime.entry import OneLineParser, add_flags, run, show_log, split_arguments
 from src.runtime.environment import prepare_environment
 
 FLAGS = {"data": ("data_path",)}
@@ -32,9 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # Imported late: OpenVINO, NNCF and MindSpore take seconds; --help and a wrong flag need none of them.
     from src.deploy.int8.job import QuantizeOptions, quantize_file
-    from src.runtime.logging import setup_logging
 
-    logger = setup_logging()
+    show_log()
     model = Path(arguments.source)
     target = Path(arguments.file_name) if arguments.file_name else model.with_name(model.stem + SUFFIX)
     options = QuantizeOptions(
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         *(arguments.samples, arguments.sensitivity_samples, arguments.max_drop, arguments.report_samples),
     )
     for path in quantize_file(options, *split_arguments(arguments)):
-        logger.info("wrote %s (%.1f MiB)", path, path.stat().st_size / 2**20)
+        print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
     return 0
 
 

@@ -6,13 +6,12 @@ The network and its weights need not be at hand. IN is a native file, with its m
 manifest too, and appears when ONNX Runtime computes what MindSpore does.
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from src.deploy.options import OLDEST_OPSET, OPSET, check_opset
-from src.runtime.entry import OneLineParser, run
+from src.runtime.entry import OneLineParser, run, show_log
 from src.runtime.environment import prepare_environment
 
 
@@ -30,18 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imported late: MindSpore takes seconds and reads the environment while it loads.
     from src.deploy.mindir_to_onnx import convert_file
 
-    _show_comparison()
+    show_log()
     convert_file(arguments.source, arguments.target, arguments.opset)
     print(f"{arguments.target}: {arguments.target.stat().st_size / 2**20:.1f} MiB, ONNX of opset {arguments.opset}")
     return 0
-
-
-def _show_comparison() -> None:
-    """Print on stdout what is logged: how far the file is from IN."""
-    logger = logging.getLogger("ocrnet")
-    logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler(sys.stdout))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What all entry scripts share: flags made from the schema, and exit codes."""
 
 import argparse
+import logging
 import os
 import select
 import signal
@@ -107,6 +108,14 @@ def split_arguments(arguments: argparse.Namespace) -> tuple[dict[str, Any], list
     """Return the schema's flags that were really given, and the words."""
     given = {name: value for name, value in vars(arguments).items() if name in SCHEMA}
     return given, arguments.words
+
+
+def show_log() -> None:
+    """Print on stdout what the project's logger is told, for modules that are commands; programs have src.runtime.logging."""
+    logger = logging.getLogger("ocrnet")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler(sys.stdout))
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
