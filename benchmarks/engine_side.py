@@ -92,8 +92,8 @@ def main(engine: str, precision: str, model: str, image_path: str, threads: str,
     forward = load()
     logits = forward(image)
     first = time.perf_counter() - start
-    seconds: list[float] = []
-    while len(seconds) < int(repeat) and (not seconds or seconds[-1] < PATIENCE):
+    seconds = [first] if first > PATIENCE else []
+    while len(seconds) < int(repeat) and max(seconds, default=0) < PATIENCE:
         start = time.perf_counter()
         logits = forward(image)
         seconds.append(time.perf_counter() - start)

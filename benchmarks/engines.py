@@ -32,7 +32,7 @@ from src.checkpoint.weights import save_weights
 from src.config import load_config
 from src.data.pictures import read_image
 from src.data.synthetic import write_street_scenes
-from src.deploy.manifest import file_sha256, manifest_path, read_manifest
+from src.deploy.manifest import read_manifest
 from src.deploy.openvino_model import HINTS, precision_beside_int8, supported_precisions
 from src.models.builder import build_network
 
@@ -95,7 +95,7 @@ class Sides:
         if side.startswith("runner"):
             return self._runner(side, precision)
         model = {
-            "MindSpore": self.folder / "m.mindir",
+            "MindSpore": self.folder / "native.mindir",
             "ONNX Runtime": self.folder / "m.onnx",
             "OpenVINO": self.models[precision],
             "PyTorch": self.folder,
@@ -109,7 +109,7 @@ class Sides:
 
     def _runner(self, side: str, precision: str, *more: str) -> Figures:
         is_lite = side == "runner, Lite"
-        model = self.folder / "m_lite2.mindir" if is_lite else self.models[precision]
+        model = self.folder / "native_lite2.mindir" if is_lite else self.models[precision]
         paths = ["--mindir_path", model, "--dataset_path", self.folder / "pictures", "--result_path", self.folder / "masks"]
         how = ["--backend", "lite" if is_lite else "openvino", "--precision", precision, "--threads", self.threads]
         log = _output([RUNNER, *paths, *how, *more])
@@ -169,45 +169,50 @@ def prepare_weights(config_name: str, folder: Path) -> None:
     write_torch_inputs(config, network, np.zeros((1, 3, 512, 1024), np.float32), folder / "config.json", folder / "weights.npz")
 
 
-def prepare_quantized(folder: Path) -> None:
-    """Quantise the network, once for all sizes."""
+def prepare_models(folder: Path) -> None:
+    """Write the network as ONNX for any size, and quantise that."""
     write_street_scenes(folder / "scenes", 16, 1, (512, 1024))
-    export = [sys.executable, ROOT / "export.py", "--checkpoint_file", folder / "w.ckpt", "--device_target", "CPU"]
-    _output([*export, "--file_name", folder / "any", "--file_format", "ONNX", "--image_size", 512, 1024, "--dynamic", "height", "width"])
+    _output(
+        [
+            *_export(folder),
+            "--file_name",
+            folder / "any",
+            "--file_format",
+            "ONNX",
+            "--image_size",
+            512,
+            1024,
+            "--dynamic",
+            "height",
+            "width",
+        ]
+    )
     _output([sys.executable, "-m", "src.deploy.quantize", folder / "any.onnx", "--data_path", folder / "scenes", *QUANTIZE])
 
 
 def prepare_size(weights: Path, folder: Path, size_hw: tuple[int, int], pictures: int) -> None:
     """Write the model files of one size, pictures, and an input made of the first one."""
-    size = [str(side) for side in size_hw]
-    export = [sys.executable, ROOT / "export.py", "--checkpoint_file", weights / "w.ckpt", "--device_target", "CPU"]
-    for file_format in ("MINDIR", "ONNX"):
-        _output([*export, "--file_name", folder / "m", "--file_format", file_format, "--image_size", *size])
-        if file_format == "MINDIR":
-            (folder / "m.json").rename(folder / "native.json")  # the ONNX file has one of the same name
-    manifest = read_manifest(folder / "m.json")
-    _take_quantized(weights, folder, manifest)
+    _output([*_export(weights), "--file_name", folder / "native", "--image_size", *size_hw])
+    made = read_manifest(folder / "native.json")
+    for name, suffixes in (("", (".onnx",)), ("_int8", (".xml", ".bin"))):
+        for suffix in suffixes:
+            (folder / f"m{name}{suffix}").symlink_to(weights / f"any{name}{suffix}")
+        model, manifest = folder / f"m{name}{suffixes[0]}", read_manifest(weights / f"any{name}.json")
+        here = {"input": replace(manifest.input, shape=made.input.shape), "output": replace(manifest.output, shape=made.output.shape)}
+        files = {"weights": {**manifest.weights, "file": "m_int8.bin"}} if name else {}
+        replace(manifest, model_file=model.name, **here, **files).write(model)
     write_street_scenes(folder / "scenes", 1, pictures, size_hw)
     (folder / "pictures").mkdir()
     for path in sorted((folder / "scenes" / "leftImg8bit" / "val").rglob("*.png")):
         path.rename(folder / "pictures" / path.name)
     first = sorted((folder / "pictures").iterdir())[0]
-    np.save(folder / "image.npy", manifest.input.prepare(read_image(first))[None])
-    for name in ("config.json", "weights.npz"):
-        (folder / name).symlink_to(weights / name)
+    np.save(folder / "image.npy", made.input.prepare(read_image(first))[None])
+    for file in ("config.json", "weights.npz"):
+        (folder / file).symlink_to(weights / file)
 
 
-def _take_quantized(weights: Path, folder: Path, manifest: Any) -> None:
-    """Let the int8 model of all sizes be one of this size."""
-    quantized = read_manifest(weights / "any_int8.json")
-    for suffix in (".xml", ".bin"):
-        (folder / f"m_int8{suffix}").symlink_to(weights / f"any_int8{suffix}")
-    model = folder / "m_int8.xml"
-    here = replace(quantized.input, shape=manifest.input.shape)
-    output = replace(quantized.output, shape=manifest.output.shape)
-    file = {**quantized.weights, "file": "m_int8.bin"}
-    replace(quantized, model_file=model.name, sha256=file_sha256(model), weights=file, input=here, output=output).write(model)
-    assert manifest_path(model).is_file()
+def _export(weights: Path) -> list[Any]:
+    return [sys.executable, ROOT / "export.py", "--checkpoint_file", weights / "w.ckpt", "--device_target", "CPU"]
 
 
 def report(title: str, figures: dict[tuple[str, str], list[Figures]]) -> None:
@@ -263,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as name:
             weights = Path(name)
             prepare_weights(config, weights)
-            prepare_quantized(weights)
+            prepare_models(weights)
             for size in args.sizes:
                 size_hw = tuple(int(side) for side in size.split("x"))
                 folder = weights / size
@@ -274,6 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for _ in range(args.rounds):
                     for side in figures:
                         figures[side].append(sides.run(*side))
+                        print(*side, figures[side][-1], file=sys.stderr, flush=True)
                 load = os.getloadavg()[0]
                 report(f"{config} 1x3x{size}, {args.threads} threads, {args.rounds} rounds of {args.repeat}, load {load:.1f}", figures)
                 compare_logits(folder)
