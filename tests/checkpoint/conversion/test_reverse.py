@@ -1,5 +1,7 @@
 """The way back: bit for bit where the names can say it all, and told where they cannot."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
@@ -34,17 +36,32 @@ def assert_equal_bits(found: dict[str, np.ndarray], expected: dict[str, np.ndarr
         assert (found[name].shape, found[name].dtype, found[name].tobytes()) == (value.shape, value.dtype, value.tobytes()), name
 
 
+Weights = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def converted_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Weights, Weights, Path]]:
+    """Return the random weights of a source by its names and by ours, and their conversion; each is made once."""
+
+    @functools.cache
+    def convert(source: str) -> tuple[Weights, Weights, Path]:
+        folder, layers = tmp_path_factory.mktemp(source), getattr(foreign, source)()
+        prefix = "model." if source.startswith("official") else ""
+        there, here = random_weights(layers)
+        there = prefixed(there, prefix)
+        save_torch(folder / "in.pth", there | prefixed(counters(layers), prefix))
+        assert command(folder / "in.pth", folder / "w.ckpt") == 0
+        return there, here, folder / "w.ckpt"
+
+    return convert
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("source", ["official", "official_plain", "mmseg", "mmseg_plain"])
-def test_round_trip(source: str, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    layers = getattr(foreign, source)()
-    there, _ = random_weights(layers)
-    if source.startswith("official"):
-        there = prefixed(there, "model.")
-    save_torch(tmp_path / "in.pth", there | prefixed(counters(layers), "model." if source.startswith("official") else ""))
-    assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
+def test_round_trip(source: str, suffix: str, converted_of: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there, _, checkpoint = converted_of(source)
     capsys.readouterr()
-    assert back(tmp_path / "w.ckpt", tmp_path / f"back{suffix}", "--source", source.split("_")[0]) == 0
+    assert back(checkpoint, tmp_path / f"back{suffix}", "--source", source.split("_")[0]) == 0
     out = capsys.readouterr().out
     assert f"{len(there)} parameters" in out and "warning" not in out and "bias" not in out
     assert_equal_bits(read(tmp_path / f"back{suffix}"), there)
@@ -64,31 +81,25 @@ def test_round_trip_of_a_backbone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_full_disk(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    there, _ = random_weights(foreign.official())
-    save_torch(tmp_path / "in.pth", there)
-    assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
+def test_a_full_disk(suffix: str, converted_of: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, checkpoint = converted_of("official")
     capsys.readouterr()
     with small_disk():
-        status = back(tmp_path / "w.ckpt", tmp_path / f"back{suffix}")
+        status = back(checkpoint, tmp_path / f"back{suffix}")
     refused(status, tmp_path, capsys, f"back{suffix}: cannot be written")
 
 
-def test_there_and_back_again(tmp_path: Path) -> None:
-    there, here = random_weights(foreign.mmseg())
-    save_torch(tmp_path / "in.pth", there)
-    assert command(tmp_path / "in.pth", tmp_path / "a.ckpt") == 0
-    assert back(tmp_path / "a.ckpt", tmp_path / "b.pth", "--source", "mmseg") == 0
+def test_there_and_back_again(converted_of: Callable, tmp_path: Path) -> None:
+    _, here, checkpoint = converted_of("mmseg")
+    assert back(checkpoint, tmp_path / "b.pth", "--source", "mmseg") == 0
     assert command(tmp_path / "b.pth", tmp_path / "b.ckpt") == 0
     assert_equal_bits(read_checkpoint(tmp_path / "b.ckpt"), here)
 
 
-def test_biases_that_mmseg_lacks_go_into_the_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    there, here = random_weights(foreign.official())
-    save_torch(tmp_path / "in.pth", there)
-    assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
+def test_biases_that_mmseg_lacks_go_into_the_means(converted_of: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, here, checkpoint = converted_of("official")
     capsys.readouterr()
-    assert back(tmp_path / "w.ckpt", tmp_path / "back.pth", "--source", "mmseg") == 0
+    assert back(checkpoint, tmp_path / "back.pth", "--source", "mmseg") == 0
     out = capsys.readouterr().out
     assert "2 biases went into the mean" in out
     assert "warning: these weights want model.align_corners=True, where mmseg's program has False" in out
@@ -118,12 +129,10 @@ def test_biases_between_paddleseg_and_official(tmp_path: Path, capsys: pytest.Ca
     np.testing.assert_array_equal(found["model.aux_head.0.bias"], here["aux_head.0.bias"])
 
 
-def test_biases_that_official_has_are_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    there, here = random_weights(foreign.mmseg())
-    save_torch(tmp_path / "in.pth", there)
-    assert command(tmp_path / "in.pth", tmp_path / "w.ckpt") == 0
+def test_biases_that_official_has_are_zero(converted_of: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, here, checkpoint = converted_of("mmseg")
     capsys.readouterr()
-    assert back(tmp_path / "w.ckpt", tmp_path / "back.pth") == 0
+    assert back(checkpoint, tmp_path / "back.pth") == 0
     assert "2 biases of zero were added" in capsys.readouterr().out
     found = read(tmp_path / "back.pth")
     assert found.keys() == prefixed(random_weights(foreign.official())[0], "model.").keys()
