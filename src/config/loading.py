@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,9 @@ def load_config(
     checked = [check_tree(values, source) for source, values in layers]
     # What is given on the command line is one layer: its order means nothing.
     command_line = [checked.pop() for _ in range(len(flags or {}) + len(words))][::-1]
-    checked = with_network(with_dataset([*checked, _merge(command_line)]))
-    merged = OmegaConf.create(_merge([defaults(), *checked]))
+    checked = with_network(with_dataset([*checked, _plain_merge(command_line)]))
+    merged = OmegaConf.merge(defaults(), *checked)
+    assert isinstance(merged, DictConfig)
     check_dataset(merged)
     check_combinations(merged)
     OmegaConf.set_struct(merged, True)
@@ -123,17 +124,10 @@ def _given_layers(config: str | Layer | None, flags: dict[str, Any], words: Sequ
     return layers + [(word, parse_word(word)) for word in words]
 
 
-def _merge(layers: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the nested dict of all layers, the strongest last. OmegaConf.merge would take longer than all the rest of loading."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for name, value in layer.items():
-            if isinstance(value, dict):
-                weaker = merged.get(name)
-                merged[name] = _merge([weaker, value] if isinstance(weaker, dict) else [value])
-            elif value != "???" or name not in merged:  # OmegaConf's word for a value that is not given
-                merged[name] = value
-    return merged
+def _plain_merge(layers: list[dict[str, Any]]) -> dict[str, Any]:
+    merged = OmegaConf.to_container(OmegaConf.merge(*layers)) if layers else {}
+    assert isinstance(merged, dict)
+    return {str(name): value for name, value in merged.items()}
 
 
 def _is_file(config: str) -> bool:
