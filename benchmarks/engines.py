@@ -39,6 +39,7 @@ from src.models.builder import build_network
 ROOT = Path(__file__).resolve().parents[1]
 RUNNER = ROOT / "ascend310_infer" / "out" / "main"
 SIDE = Path(__file__).with_name("engine_side.py")
+THREADS = len(os.sched_getaffinity(0))  # of every engine
 PRECISIONS = ("fp32", "bf16", "int8")
 # The authors' conventions, which the network in PyTorch has; random weights of a size that keeps numbers in range.
 OFFICIAL = ("train.param_initializer=HeNormal", "model.align_corners=True", "model.head_bias=True", "model.fuse_resize=bilinear")
@@ -255,7 +256,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=6, help="of each run of the C++ runner")
     parser.add_argument("--rounds", type=int, default=2, help="rounds")
     parser.add_argument("--repeat", type=int, default=3, help="inferences of each process")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every engine (default: all cores)")
     return parser.parse_args(argv)
 
 
@@ -274,14 +274,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 folder = weights / size
                 folder.mkdir()
                 prepare_size(weights, folder, size_hw, args.pictures)
-                sides = Sides(folder, size_hw, args.threads, args.repeat)
+                sides = Sides(folder, size_hw, THREADS, args.repeat)
                 figures: dict[tuple[str, str], list[Figures]] = {side: [] for side in sides.commands()}
                 for _ in range(args.rounds):
                     for side in figures:
                         figures[side].append(sides.run(*side))
                         print(*side, figures[side][-1], file=sys.stderr, flush=True)
                 load = os.getloadavg()[0]
-                report(f"{config} 1x3x{size}, {args.threads} threads, {args.rounds} rounds of {args.repeat}, load {load:.1f}", figures)
+                report(f"{config} 1x3x{size}, {THREADS} threads, {args.rounds} rounds of {args.repeat}, load {load:.1f}", figures)
                 compare_logits(folder)
                 for precision in sorted({precision for side, precision in figures if side == "runner, OpenVINO"}):
                     ours, theirs = sides.throughput(precision)

@@ -29,7 +29,7 @@ from src.data.loader import build_dataset  # noqa: E402
 from src.deploy.int8.report import Scorer  # noqa: E402
 from src.deploy.int8.samples import Samples, evenly  # noqa: E402
 from src.deploy.manifest import manifest_path, read_manifest  # noqa: E402
-from src.deploy.mindir_source import config_of_mindir, info_of_mindir  # noqa: E402
+from src.deploy.mindir_source import config_of_model, info_of_model  # noqa: E402
 from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino, supported_precisions  # noqa: E402
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -111,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=0, help="of validation; 0: all")
     args = parser.parse_args(argv)
     manifest = read_manifest(manifest_path(args.model))
-    config = config_of_mindir(args.model, manifest, None, {"data_path": args.data_path}, [])
+    config = config_of_model(args.model, manifest, None, {"data_path": args.data_path}, [])
     dataset = build_dataset(config, "val")
     pictures = Samples(dataset, evenly(len(dataset), args.pictures or len(dataset)))
-    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
     shape, precisions = manifest.input.shape, supported_precisions()
     graph = read_openvino(args.model)
     reference = Counting(OpenVinoModel(graph, shape))

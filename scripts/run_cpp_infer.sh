@@ -65,8 +65,13 @@ done
 output="$(realpath -m -- "${OUTPUT_PATH:-$PWD}")"
 python="$(find_python)"
 require_packages "$python" mindspore omegaconf cv2 imagecodecs
-read -r kind quantised < <("$python" -c 'import json, sys; m = json.load(open(sys.argv[1]))["model"]; print(m["kind"], m.get("precision", "fp32"))' \
+read -r kind quantised batch sha256 < <("$python" -c 'import json, sys
+manifest = json.load(open(sys.argv[1]))
+model, taken = manifest["model"], manifest["input"]
+print(model["kind"], model.get("precision", "fp32"), "any" if "batch" in taken.get("dynamic", []) else taken["shape"][0], model["sha256"])' \
   "${model%.*}.json" 2>/dev/null) || fail "${model%.*}.json: no manifest of export.py; export the model anew"
+[ "$(sha256sum -- "$model" | cut -d' ' -f1)" = "$sha256" ] \
+  || fail "MODEL_PATH $1: not the file that $(basename "${model%.*}").json describes (SHA-256 differs); copy or export it anew"
 
 # Settle the back end by the model's kind, and refuse what does not fit together before anything is written.
 case "$kind" in
@@ -93,6 +98,8 @@ else
   [ "${PRECISION:-}" != int8 ] || [ "$quantised" = int8 ] \
     || fail "PRECISION int8: $1 is not quantised; quantise it: python -m src.deploy.quantize MODEL --data_path DATA"
 fi
+[ -z "${BATCH:-}" ] || [ "$batch" = any ] || [ "$BATCH" = "$batch" ] \
+  || fail "BATCH $BATCH: $1 was exported with --batch $batch; leave it out, or export ONNX with --dynamic batch"
 [ "${MODE:-latency}" = throughput ] || [ "${STREAMS:-1}" = 1 ] \
   || fail "STREAMS $STREAMS: with MODE latency one inference runs at a time; set MODE=throughput"
 lacking="$(missing_for_cpp)"
@@ -146,6 +153,11 @@ fi
 if [ -z "$lacking" ]; then
   say "building $MAIN"
   run_logged "$output/build.log" "building the C++ program" bash "$ROOT/ascend310_infer/src/build.sh"
+fi
+
+if [ "${PRECISION:-}" = bf16 ] && [ "$device_type" = CPU ]; then
+  [[ "$("$MAIN" --version --backend openvino)" != *"no bf16"* ]] \
+    || fail "PRECISION bf16: this processor has neither AMX nor AVX-512, and OpenVINO does not compute in bf16 on it; take fp32, or int8"
 fi
 
 if [ "$kind" = native ] && [ "$backend" = openvino ]; then

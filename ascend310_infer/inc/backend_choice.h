@@ -25,6 +25,9 @@ Status ChooseBackend(const Options& options, const Manifest& manifest, const Bac
 Status DescribeBackends(const Backends& backends, const std::string& name, const Processor& processor,
                         std::string* out);
 
+// Returns "lite, openvino": what --backend may be with this build.
+std::string NamesText(const Backends& backends);
+
 // Refuses a library that is older than what the back end was written for.
 // found, oldest: "2026.4.1"; the first two numbers count.
 Status CheckLibraryVersion(const std::string& library, const std::string& found, const std::string& oldest);

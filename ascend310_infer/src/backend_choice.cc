@@ -68,7 +68,7 @@ Status CheckBf16(const Backend& backend, const EngineOptions& engine, const Proc
   if (engine.precision != Precision::kBf16 || backend.HasBf16(engine)) return Status::Ok();
   const std::string device =
       engine.device_type == "CPU"
-          ? "this processor (" + processor.name() + ") has neither AMX nor AVX-512 with BF16, which it takes"
+          ? "this processor (" + processor.name() + ") has neither AMX nor AVX-512, and OpenVINO does not compute in bf16 on it"
           : "OpenVINO does not compute in it on --device_type " + engine.device_type;
   return Status::UserError("--precision bf16: " + device +
                            "; take --precision fp32, or int8 with a quantised model (python -m src.deploy.quantize)");
@@ -96,7 +96,7 @@ std::string Description(const KnownBackend& known, const Backend& backend, const
   for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kInt8}) {
     cpu.precision = precision;
     const bool has = precision != Precision::kBf16 || backend.HasBf16(cpu);
-    text += "  " + (has ? PrecisionText(cpu, processor) : "no bf16, which takes AMX or AVX-512 with BF16") + "\n";
+    text += "  " + (has ? PrecisionText(cpu, processor) : "no bf16, for which it has neither AMX nor AVX-512") + "\n";
   }
   return text;
 }
@@ -165,6 +165,12 @@ Status CheckLibraryVersion(const std::string& library, const std::string& found,
   if (numbers(found) >= numbers(oldest)) return Status::Ok();
   return Status::UserError(library + " " + found + " is too old: expected " + oldest +
                            " or later; scripts/fetch_openvino.sh gets one");
+}
+
+std::string NamesText(const Backends& backends) {
+  std::string text;
+  for (const BackendSource& source : backends) text += (text.empty() ? "" : ", ") + source.name;
+  return text;
 }
 
 std::string PrecisionText(const EngineOptions& engine, const Processor& processor) {

@@ -111,12 +111,13 @@ class Progress {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-void LogStart(const Options& options, const Job& job, const Backend& backend) {
+void LogStart(const Options& options, const Job& job, const Backends& backends, const Backend& backend) {
   const Manifest& manifest = job.manifest;
   Log("model", job.engine.model_path + " (" + manifest.kind + ", SHA-256 " + manifest.sha256 + ")");
   Log("input", manifest.input.tensor.ToString() + ", " + manifest.input.color_order);
   Log("output", std::string(manifest.output.is_labels ? "labels " : "logits ") + manifest.output.tensor.ToString());
   Log("backend", job.engine.backend);
+  Log("back ends of this build", NamesText(backends));
   Log("library", backend.Version());
   Log("data", options.dataset_path + ", " + std::to_string(job.dataset.samples.size()) +
                   (job.dataset.is_binary ? " binaries" : " pictures"));
@@ -182,7 +183,7 @@ Status Run(const Options& options, const Backends& backends, const Processor& pr
   Job job;
   const Backend* backend = nullptr;
   OCRNET_RETURN_IF_ERROR(Prepare(options, backends, processor, &backend, &job));
-  LogStart(options, job, *backend);
+  LogStart(options, job, backends, *backend);
   std::unique_ptr<Engine> engine;
   const auto start = std::chrono::steady_clock::now();
   OCRNET_RETURN_IF_ERROR(backend->Load(job.engine, &engine));

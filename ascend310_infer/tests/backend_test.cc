@@ -158,7 +158,7 @@ TEST(Backends, Precisions) {
 TEST(Backends, Bf16NeedsAProcessorThatHasIt) {
   Case made("onnx");
   made.options.precision = "bf16";
-  CHECK_STATUS(made.Choose(false), 2, "this processor (A processor) has neither AMX nor AVX-512 with BF16");
+  CHECK_STATUS(made.Choose(false), 2, "this processor (A processor) has neither AMX nor AVX-512, and");
   CHECK_OK(made.Choose(true));
   CHECK_TRUE(made.engine.precision == Precision::kBf16);
   made.options.device_type = "GPU";
@@ -202,7 +202,7 @@ TEST(Backends, Descriptions) {
               "--backend lite: Fake 1.0, for MindIR; fp32\n"
               "--backend openvino: Fake 1.0, for ONNX and OpenVINO's own files; on this processor (A processor):\n"
               "  fp32, with AVX2\n"
-              "  no bf16, which takes AMX or AVX-512 with BF16\n"
+              "  no bf16, for which it has neither AMX nor AVX-512\n"
               "  int8, with AVX2, without dot products of bytes\n");
   CHECK_OK(ocrnet::DescribeBackends({Fake("openvino", true)}, "openvino", Cpu(" amx_bf16 amx_int8"), &text));
   CHECK_TRUE(text.find("  bf16, with AMX\n  int8, with AMX\n") != std::string::npos);

@@ -131,7 +131,7 @@ def _write_onnx(graph: ModelGraph, manifest: Manifest, model: Path, opset: int, 
     with tempfile.TemporaryDirectory() as folder:
         native = Path(folder) / "model.mindir"
         _write(graph, spec, native, "MINDIR")
-        write_onnx(native, model, manifest, opset)
+        write_onnx(native, model, manifest, opset, f"{manifest.checkpoint['file']}: its graph")
     verify_onnx(lambda image: run_network(graph, image), model, spec, smallest)
 
 

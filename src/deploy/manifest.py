@@ -91,7 +91,7 @@ class Manifest:
         config: the complete configuration.
         weights: "file" and "sha256" of the file of weights beside the model file; empty: the model file holds them.
         precision: of PRECISIONS, in which the graph's convolutions compute.
-        quantization: how an int8 model was made (src.deploy.quantization); empty of others.
+        quantization: how an int8 model was made (src.deploy.int8); empty of others.
     """
 
     model_file: str

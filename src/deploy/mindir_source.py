@@ -41,7 +41,7 @@ def open_mindir(path: Path) -> Manifest:
     return manifest
 
 
-def config_of_mindir(
+def config_of_model(
     path: Path, manifest: Manifest, given: str | None, flags: dict[str, Any], words: Sequence[str], changeable: Sequence[str] = ()
 ) -> Any:
     """Return the configuration of a prediction; the protocol is the plain one, unless flags and words say otherwise.
@@ -69,7 +69,7 @@ def config_of_mindir(
     return load_config((str(manifest_path(path)), content), flags, words, ask_weights=False)
 
 
-def info_of_mindir(manifest: Manifest, config: Any) -> DatasetInfo:
+def info_of_model(manifest: Manifest, config: Any) -> DatasetInfo:
     """Return the names and colours of the file's classes."""
     info = dataset_info(config)
     if info.class_names == manifest.class_names:

@@ -38,8 +38,8 @@ def convert_file(source: Path, target: Path, opset: int) -> list[Path]:
 
     with workspace(target, "OUT") as folder:
         model = folder / target.name
-        write_onnx(source, model, manifest, opset)
-        verify_onnx(NativeModel(source), model, manifest.input)
+        write_onnx(source, model, manifest, opset, str(source))
+        verify_onnx(NativeModel(source), model, manifest.input, right=source.name)
         return publish(folder, target.parent)
 
 

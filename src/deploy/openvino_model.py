@@ -9,7 +9,6 @@ import openvino
 from src.config.errors import UserError
 from src.runtime.entry import WorkError
 
-OLDEST = (2024, 6)  # as of the C++ program
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # precision of layers that are not quantised -> OpenVINO's name for it
 _DEVICE = "CPU"
 
@@ -38,6 +37,7 @@ class OpenVinoModel:
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
         }
         fixed = graph.clone()
@@ -45,7 +45,7 @@ class OpenVinoModel:
             fixed.reshape(list(shape))
             self._request = openvino.Core().compile_model(fixed, _DEVICE, options).create_infer_request()
         except RuntimeError as error:
-            raise WorkError(f"{name} does not run in OpenVINO {openvino.__version__}: {_first_line(error)}") from error
+            raise WorkError(f"{name} does not run in OpenVINO {openvino.__version__}: {first_line(error)}") from error
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return the output for an input of the graph's shape and type.
@@ -56,23 +56,19 @@ class OpenVinoModel:
         try:
             return next(iter(self._request.infer({0: image}).values())).copy()
         except RuntimeError as error:
-            raise WorkError(f"{self._name} does not run in OpenVINO {openvino.__version__}: {_first_line(error)}") from error
+            raise WorkError(f"{self._name} does not run in OpenVINO {openvino.__version__}: {first_line(error)}") from error
 
 
 def read_openvino(model: Path) -> openvino.Model:
     """Return the graph of an .onnx or .xml file.
 
     Raises:
-        UserError: if OpenVINO is too old, or cannot read the file.
+        UserError: if OpenVINO cannot read the file.
     """
-    found = tuple(int(part) for part in openvino.__version__.split("-")[0].split(".")[:2])
-    if found < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise UserError(f"OpenVINO {openvino.__version__} is too old, {oldest} is needed: pip install -r requirements-deploy.txt")
     try:
         return openvino.Core().read_model(model)
     except RuntimeError as error:
-        raise UserError(f"{model}: OpenVINO {openvino.__version__} cannot read it: {_first_line(error)}; export the model anew") from error
+        raise UserError(f"{model}: OpenVINO {openvino.__version__} cannot read it: {first_line(error)}; export the model anew") from error
 
 
 def supported_precisions() -> list[str]:
@@ -92,7 +88,7 @@ def precision_beside_int8() -> str:
     return "bf16" if has_bf16 and "bf16" in supported_precisions() else "fp32"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return what an exception of OpenVINO says first; before it, it names places in its own code."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line for line in lines if line and not line.startswith(("Exception from", "Check '"))), "no reason given")

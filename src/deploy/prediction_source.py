@@ -12,7 +12,7 @@ from src.config.networks import smallest_side
 from src.data.basedataset import DatasetInfo
 from src.data.registry import dataset_info
 from src.deploy.manifest import Manifest
-from src.deploy.mindir_source import check_protocol, config_of_mindir, info_of_mindir, open_mindir
+from src.deploy.mindir_source import check_protocol, config_of_model, info_of_model, open_mindir
 
 if TYPE_CHECKING:  # it loads MindSpore
     from src.inference.segmenter import Segmenter
@@ -64,8 +64,8 @@ class PredictionSource:
             config = load_config(config_source, flags, words)
             return cls(path, config, config_source, dataset_info(config))
         manifest = open_mindir(path)
-        config = config_of_mindir(path, manifest, given, flags, words)
-        return cls(path, config, f"the manifest of {path}", info_of_mindir(manifest, config), manifest)
+        config = config_of_model(path, manifest, given, flags, words)
+        return cls(path, config, f"the manifest of {path}", info_of_model(manifest, config), manifest)
 
     def check_protocol(self, wants_probabilities: bool) -> None:
         """Refuse windows that the network cannot take, and what a MindIR file cannot do.

@@ -8,6 +8,7 @@ time and size, before and after.
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -19,15 +20,14 @@ from src.runtime.environment import prepare_environment
 
 FLAGS = {"data": ("data_path",)}
 PACKAGES = ("nncf", "openvino", "onnx")
+OLDEST_OPENVINO = (2024, 6)  # as of the C++ program
 SUFFIX = "_int8"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, quantise, report; return the exit status."""
     arguments = _parse(argv)
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"quantising needs {' and '.join(missing)}: pip install -r requirements-deploy.txt")
+    _check_packages()
     prepare_environment("CPU")
 
     # Imported late: OpenVINO, NNCF and MindSpore take seconds; --help and a wrong flag need none of them.
@@ -44,6 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in quantize_file(options, *split_arguments(arguments)):
         print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
     return 0
+
+
+def _check_packages() -> None:
+    """Refuse to begin without what is needed, before any of it is imported."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"quantising needs {' and '.join(missing)}: pip install -r requirements-deploy.txt")
+    found = importlib.metadata.version("openvino")
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_OPENVINO:
+        oldest = ".".join(map(str, OLDEST_OPENVINO))
+        raise UserError(f"OpenVINO {found} is too old: expected {oldest} or later; pip install -r requirements-deploy.txt")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

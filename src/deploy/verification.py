@@ -89,7 +89,9 @@ def verify(network: nn.Cell, model: Path, lowered: Path, manifest: Manifest, lit
         judge("in C++", lowered, compare(expected, given))
 
 
-def judge(where: str, model: Path, comparison: Comparison, max_difference: float = MAX_DIFFERENCE) -> None:
+def judge(
+    where: str, model: Path, comparison: Comparison, max_difference: float = MAX_DIFFERENCE, right: str = "the checkpoint's network"
+) -> None:
     """Say how far a model file is from the network.
 
     Args:
@@ -97,13 +99,14 @@ def judge(where: str, model: Path, comparison: Comparison, max_difference: float
         model: the file.
         comparison: of its output with the network's.
         max_difference: as a part of the largest logit.
+        right: what it was compared with.
 
     Raises:
         WorkError: if it is too far.
     """
     if not comparison.is_within(max_difference):
-        raise WorkError(f"{model.name} {where} is not the checkpoint's network: {comparison}; nothing was written")
-    logger.info("%s %s against the checkpoint: %s", model.name, where, comparison)
+        raise WorkError(f"{model.name} {where} is not {right}: {comparison}; nothing was written")
+    logger.info("%s %s against %s: %s", model.name, where, right, comparison)
 
 
 def example_image(spec: InputSpec) -> np.ndarray:

@@ -24,7 +24,7 @@ from src.deploy.int8.quantizing import quantized_layers
 from src.deploy.int8.report import Scorer, Side, table, time_in_turns
 from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
 from src.deploy.manifest import file_sha256, manifest_path, read_manifest
-from src.deploy.mindir_source import config_of_mindir, info_of_mindir
+from src.deploy.mindir_source import config_of_model, info_of_model
 from src.deploy.onnx.checking import OnnxModel
 from src.deploy.openvino_model import OpenVinoModel, read_openvino
 from src.models.builder import build_network
@@ -49,13 +49,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     save_weights(network, folder / "best.ckpt", config)
     ms.set_context(mode=ms.GRAPH_MODE)
-    words = ["--file_format", "ONNX", "--image_size", *map(str, SIZE_HW), "--dynamic", "height", "width"]
+    words = ["--file_format", "ONNX", "--image_size", *map(str, SIZE_HW), "--dynamic", "batch", "height", "width"]
     assert run(export.main, ["--checkpoint_file", str(folder / "best.ckpt"), "--file_name", str(folder / "m"), *words]) == 0
     return folder / "m.onnx"
 
 
 def call(model: Path, data: Path, *more: str) -> int:
-    numbers = ["--samples", "4", "--sensitivity_samples", "2", "--report_samples", "3", "--max_drop", "0.9"]
+    numbers = ["--samples", "4", "--sensitivity_samples", "2", "--report_samples", "9", "--max_drop", "0.9"]
     return run(quantize.main, [str(model), "--data_path", str(data), *numbers, *more])
 
 
@@ -81,7 +81,11 @@ def test_files_and_manifest(quantized: Path, model: Path) -> None:
     assert how["source"] == {"file": "m.onnx", "sha256": before.sha256}
     assert (how["data"]["calibration"], how["data"]["sensitivity"], how["max_drop"], how["higher_precision"]) == (4, 2, 0.9, [])
     assert how["layers"] == len(quantized_layers(read_openvino(quantized))) > 20
-    assert how["validation"]["pictures"] == 3 and {"fp32", "int8"} <= how["validation"].keys()
+    assert how["data"]["train_list"] == "train.txt" and how["others_computed_in"] in ("fp32", "bf16")
+    layers = [node.get_friendly_name() for node in read_openvino(quantized).get_ops() if node.get_type_name() in quantizing.LAYERS]
+    assert set(layers) == {*quantized_layers(read_openvino(quantized)), *how["never_quantized"]}
+    assert how["validation"]["pictures"] == 3, "as many as there are"
+    assert {"fp32", "int8"} <= how["validation"].keys()
 
 
 def test_it_computes_nearly_the_same_in_a_quarter_of_the_room(quantized: Path, model: Path, data: Path) -> None:
@@ -95,16 +99,19 @@ def test_it_computes_nearly_the_same_in_a_quarter_of_the_room(quantized: Path, m
     assert sum(node.get_element_type().get_type_name() == "i8" for node in weights) >= 20, "weights are stored in 8 bits"
 
 
-def test_it_takes_any_size_as_before(quantized: Path) -> None:
+def test_it_takes_any_size_as_before(quantized: Path, model: Path) -> None:
     shape = read_openvino(quantized).input(0).get_partial_shape()
-    assert [side.is_dynamic for side in shape] == [False, False, True, True]
-    assert OpenVinoModel(read_openvino(quantized), (1, 3, 64, 40))(np.zeros((1, 3, 64, 40), np.float32)).shape == (1, 11, 16, 10)
+    assert [side.is_dynamic for side in shape] == [True, False, True, True]
+    image = np.random.default_rng(6).normal(size=(2, 3, 64, 40)).astype(np.float32)
+    expected, given = (OpenVinoModel(read_openvino(path), image.shape)(image) for path in (model, quantized))
+    assert given.shape == (2, 11, 16, 10)
+    assert (given.argmax(1) == expected.argmax(1)).mean() > 0.8
 
 
 def test_the_mean_iou_before_is_that_of_another_engine(quantized: Path, model: Path, data: Path) -> None:
     manifest = read_manifest(manifest_path(model))
-    config = config_of_mindir(model, manifest, None, {"data_path": str(data)}, [])
-    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
+    scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
     pairs = [(cv2.cvtColor(cv2.imread(str(data / "val" / f"{i}.png")), cv2.COLOR_BGR2RGB), void(data, i)) for i in range(3)]
     miou, each = scorer(OnnxModel(model), pairs)
     assert read_manifest(manifest_path(quantized)).quantization["validation"]["fp32"]["miou"] == pytest.approx(miou, abs=1e-6)
@@ -115,8 +122,8 @@ def test_the_drop_is_that_of_the_pictures_of_the_sensitivity_run(
     quantized: Path, model: Path, data: Path, parts: tuple[CalibrationInputs, Samples]
 ) -> None:
     manifest = read_manifest(manifest_path(model))
-    config = config_of_mindir(model, manifest, None, {"data_path": str(data)}, [])
-    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
+    scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
     before, after = (scorer(OpenVinoModel(read_openvino(path), manifest.input.shape), parts[1])[0] for path in (model, quantized))
     assert before != after
     assert read_manifest(manifest_path(quantized)).quantization["drop"] == pytest.approx(before - after, abs=1e-6)
@@ -196,7 +203,7 @@ def test_a_loss_that_no_choice_of_layers_mends_is_an_error() -> None:
 def parts(model: Path, data: Path) -> tuple[CalibrationInputs, Samples]:
     """Training pictures for both uses."""
     manifest = read_manifest(manifest_path(model))
-    config = config_of_mindir(model, manifest, None, {"data_path": str(data)}, [])
+    config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
     calibration, sensitivity = split_training_pictures(build_dataset(config, "train"), 4, 2)
     return CalibrationInputs(calibration, manifest.input), sensitivity
 
@@ -270,11 +277,22 @@ def test_flags(flags: tuple[str, ...], words: tuple[str, ...], copy: Path, data:
     refused(capsys, status, *words)
 
 
-def test_masks_in_place_of_photographs(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_masks_in_place_of_photographs(mode: str, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_camvid(tmp_path / "data", num_train=8)
     for path in (root / "train").iterdir():
-        Image.open(path).convert("P").save(path)
-    refused(capsys, call(copy, root), ".png", "mode P", "masks")
+        mask = Image.open(root / "trainannot" / path.name)
+        mask.putpalette(bytes(range(256)) * 3) if mode == "P" else None
+        mask.convert(mode).save(path)
+    refused(capsys, call(copy, root), ".png: 3 colours", "masks")
+
+
+def test_one_black_picture_does_no_harm(data: Path, tmp_path: Path) -> None:
+    root = write_camvid(tmp_path / "data", num_train=8)
+    black = root / "train" / "0.png"
+    Image.new("RGB", Image.open(black).size).save(black)
+    config = tiny_config(root)
+    assert len(split_training_pictures(build_dataset(config, "train"), 6, 2)[0]) == 6
 
 
 def test_another_list(copy: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,7 +303,7 @@ def test_pictures_of_one_colour(copy: Path, tmp_path: Path, capsys: pytest.Captu
     root = write_camvid(tmp_path / "data", num_train=8)
     for path in (root / "train").iterdir():
         Image.new("RGB", Image.open(path).size, (9, 9, 9)).save(path)
-    refused(capsys, call(copy, root), "one colour")
+    refused(capsys, call(copy, root), ".png: 1 colours")
 
 
 def test_pictures_of_another_data_set(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,10 +316,18 @@ def test_packages_that_are_missing(copy: Path, data: Path, monkeypatch: pytest.M
     refused(capsys, call(copy, data), "no_such_package", "requirements-deploy.txt")
 
 
-def test_an_openvino_that_is_too_old(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_model.openvino, "__version__", "2023.3.0-13775")
-    with pytest.raises(UserError, match=r"OpenVINO 2023\.3.* too old.*requirements-deploy"):
-        read_openvino(model)
+def test_an_openvino_that_is_too_old(copy: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(quantize.importlib.metadata, "version", lambda name: "2024.5.0")
+    refused(capsys, call(copy, data), "OpenVINO 2024.5.0 is too old", "2024.6", "requirements-deploy.txt")
+
+
+def test_what_nncf_says_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **settings: Any) -> None:
+        raise quantizing.nncf.ValidationError("first\nsecond")
+
+    monkeypatch.setattr(quantizing.nncf, "quantize_with_accuracy_control", fail)
+    with pytest.raises(WorkError, match="NNCF .* cannot quantise the model: first$"):
+        quantize_four(Nearness(Batches(3)), 0.5)
 
 
 def test_a_precision_that_the_processor_lacks(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

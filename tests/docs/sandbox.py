@@ -21,7 +21,7 @@ PREPARATIONS = (
     "python convert_from_torch.py --torch_path hr18.pth --mindspore_path hr18.ckpt",
     "python convert_from_torch.py --torch_path resnet50-torchvision.pth --mindspore_path r50.ckpt",
     "python export.py --checkpoint_file OUT/best.ckpt --file_name OUT/model --device_target CPU",
-    "python export.py --checkpoint_file OUT/best.ckpt --file_name OUT/any_size --file_format ONNX --dynamic height width --device_target CPU",
+    "python export.py --checkpoint_file OUT/best.ckpt --file_name OUT/any_size --file_format ONNX --dynamic batch height width {on_cpu}",
     "python -m src.deploy.quantize OUT/any_size.onnx --data_path CITYSCAPES {calibrated}",
     "python -m src.data.pack --config camvid_w18_small --data_path CAMVID --output_path PACKED",
     "bash scripts/run_cpp_infer.sh OUT/model.mindir CITYSCAPES CPU",

@@ -1,7 +1,7 @@
 """The whole of a quantisation: from an ONNX file and a data set to a model for OpenVINO, its manifest and a table."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from src.data.basedataset import BaseDataset
 from src.data.loader import build_dataset
 from src.deploy.int8.quantizing import OVERFLOW_FIX, TOOL, Quantized, quantize
 from src.deploy.int8.report import Run, Scorer, Side, as_json, mebibytes, table, time_in_turns
-from src.deploy.int8.samples import CalibrationInputs, Samples, check_contrast, evenly, split_training_pictures
+from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
 from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path
-from src.deploy.mindir_source import config_of_mindir, info_of_mindir
+from src.deploy.mindir_source import config_of_model, info_of_model
 from src.deploy.onnx_source import open_onnx
 from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino, supported_precisions
 from src.deploy.publishing import publish, workspace
@@ -77,10 +77,10 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
     manifest = open_onnx(options.model, "MODEL")
     weights = options.target.with_suffix(".bin")
     check_replaceable([options.target, weights, manifest_path(options.target)], f"--file_name {options.target}")
-    config = config_of_mindir(options.model, manifest, None, flags, words, LISTS)
+    config = config_of_model(options.model, manifest, None, flags, words, LISTS)
     calibration, sensitivity, validation = _pictures(options, manifest, config)
     graph = read_openvino(options.model)
-    scorer = Scorer(manifest, config.eval, info_of_mindir(manifest, config))
+    scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
     shape = graph.input(0).get_partial_shape()
     graph.reshape(list(manifest.input.shape))
     logger.info(
@@ -96,7 +96,8 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
         sides = _compare(graph, read_openvino(files[0]), manifest, scorer, validation, (options.model, files))
         for line in table(sides):
             logger.info("%s", line)
-        _describe(manifest, files, options, config, quantized, sides).write(files[0])
+        how = _how(manifest, options, config, quantized) | {"validation": {"pictures": len(validation), **as_json(sides)}}
+        _describe(manifest, files, how).write(files[0])
         return publish(folder, options.target.parent)
 
 
@@ -105,9 +106,7 @@ def _pictures(options: QuantizeOptions, manifest: Manifest, config: Any) -> tupl
     training, validation = (build_dataset(config, split) for split in ("train", "val"))
     _check_classes(options.model, manifest, training)
     chosen, sensitivity = split_training_pictures(training, options.num_calibration, options.num_sensitivity)
-    calibration = CalibrationInputs(chosen, manifest.input)
-    check_contrast(calibration)
-    return calibration, sensitivity, Samples(validation, evenly(len(validation), options.num_report))
+    return CalibrationInputs(chosen, manifest.input), sensitivity, Samples(validation, evenly(len(validation), options.num_report))
 
 
 def _check_classes(model: Path, manifest: Manifest, dataset: BaseDataset) -> None:
@@ -120,9 +119,10 @@ def _check_classes(model: Path, manifest: Manifest, dataset: BaseDataset) -> Non
 
 def _tell(quantized: Quantized, num_pictures: int) -> None:
     logger.info("mIoU on the %d training pictures of the sensitivity run: %+.4f by int8", num_pictures, -quantized.drop)
-    logger.info("%d convolutions and products compute in int8, %d were left in higher precision", quantized.layers, len(quantized.kept))
+    counts = quantized.layers, len(quantized.kept), len(quantized.others)
+    logger.info("%d convolutions and products compute in int8; put back into higher precision: %d; never quantised: %d", *counts)
     for name in quantized.kept:
-        logger.info("left in higher precision: %s", name)
+        logger.info("put back into higher precision: %s", name)
 
 
 def _compare(
@@ -143,21 +143,30 @@ def _compare(
     return {name: Side(scorer(run, validation)[0], milliseconds[name], sizes[name]) for name, run in runs.items()}
 
 
-def _describe(
-    manifest: Manifest, files: tuple[Path, Path], options: QuantizeOptions, config: Any, quantized: Quantized, sides: Mapping[str, Side]
-) -> Manifest:
-    how = {
+def _how(manifest: Manifest, options: QuantizeOptions, config: Any, quantized: Quantized) -> dict[str, Any]:
+    """Return what the manifest says of how the model was made."""
+    return {
         "tool": TOOL,
         "source": {"file": options.model.name, "sha256": manifest.sha256},
         "scheme": "weights int8, symmetric by channel; activations 8 bits, one range a tensor",
         "overflow_fix": OVERFLOW_FIX,
-        "data": {"path": str(config.data_path), "calibration": options.num_calibration, "sensitivity": options.num_sensitivity},
+        "data": {
+            "path": str(config.data_path),
+            "train_list": config.train.train_list,
+            "calibration": options.num_calibration,
+            "sensitivity": options.num_sensitivity,
+        },
         "max_drop": options.max_drop,
         "drop": round(quantized.drop, 6),
         "layers": quantized.layers,
         "higher_precision": list(quantized.kept),
-        "validation": {"pictures": options.num_report, **as_json(sides)},
+        "never_quantized": list(quantized.others),
+        "others_computed_in": precision_beside_int8(),
     }
+
+
+def _describe(manifest: Manifest, files: tuple[Path, Path], how: dict[str, Any]) -> Manifest:
+    """Return the manifest of the int8 model, files: its graph and its weights."""
     model, weights = files
     return replace(
         manifest,

@@ -14,8 +14,9 @@ import numpy as np
 import openvino
 from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParameters, AdvancedQuantizationParameters, OverflowFix
 
+from src.config.errors import UserError
 from src.deploy.int8.samples import CalibrationInputs, Samples
-from src.deploy.openvino_model import OpenVinoModel
+from src.deploy.openvino_model import OpenVinoModel, first_line, precision_beside_int8
 from src.runtime.entry import WorkError
 
 TOOL = f"NNCF {nncf.__version__}"
@@ -37,13 +38,15 @@ class Quantized:
     Attributes:
         graph: with 8-bit weights, and ranges for the activations.
         layers: how many of LAYERS compute in 8 bits.
-        kept: names of those that the sensitivity run left in higher precision.
+        kept: names of those that the sensitivity run put back into higher precision.
+        others: names of those that NNCF does not quantise, such as some products of activations.
         drop: of the mIoU on the pictures of the sensitivity run; below 0 where it rose.
     """
 
     graph: openvino.Model
     layers: int
     kept: tuple[str, ...]
+    others: tuple[str, ...]
     drop: float
 
 
@@ -61,7 +64,7 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
         max_drop: of the mean IoU, 0..1.
 
     Raises:
-        WorkError: if no choice of layers keeps the mIoU.
+        WorkError: if no choice of layers keeps the mIoU, or NNCF cannot quantise the graph.
     """
 
     def validate(compiled: Callable[..., Any], pairs: Iterable[Any]) -> tuple[float, list[float]]:
@@ -69,7 +72,7 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
 
     miou = score(OpenVinoModel(graph, calibration.shape), sensitivity)[0]
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), _failures_told():
         result = nncf.quantize_with_accuracy_control(
             graph,
             nncf.Dataset(calibration),
@@ -87,24 +90,39 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
         )
         before = quantized_layers(openvino.Core().read_model(Path(folder) / "intermediate_model.xml"))
     after = quantized_layers(result)
-    drop = miou - score(OpenVinoModel(result, calibration.shape), sensitivity)[0]
+    drop = miou - score(OpenVinoModel(result, calibration.shape, precision_beside_int8()), sensitivity)[0]
     if not after or drop > max_drop:
         raise WorkError(
             f"int8 loses {drop:.4f} mIoU on training pictures whichever layers stay in higher precision; --max_drop is {max_drop}"
         )
-    return Quantized(result, len(after), tuple(name for name in before if name not in after), drop)
+    kept = tuple(name for name in before if name not in after)
+    return Quantized(result, len(after), kept, tuple(name for name in _layers(result) if name not in (*after, *kept)), drop)
 
 
 def quantized_layers(graph: openvino.Model) -> list[str]:
     """Return the names of the layers of a graph that take quantised activations, in the graph's order."""
-    layers = [node for node in graph.get_ordered_ops() if node.get_type_name() in LAYERS]
-    return [node.get_friendly_name() for node in layers if _is_quantized(node.input_value(0).get_node())]
+    return [name for name, node in _layers(graph).items() if _is_quantized(node.input_value(0).get_node())]
+
+
+def _layers(graph: openvino.Model) -> dict[str, Any]:
+    return {node.get_friendly_name(): node for node in graph.get_ordered_ops() if node.get_type_name() in LAYERS}
 
 
 def _is_quantized(node: Any) -> bool:
     while node.get_type_name() in _PASSING:
         node = node.input_value(0).get_node()
     return node.get_type_name() == _QUANTIZER
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """NNCF's own exceptions, and what OpenVINO raises inside it, as failed work; ours pass."""
+    try:
+        yield
+    except (UserError, WorkError, OSError):
+        raise
+    except Exception as error:  # NNCF's classes are bound to nothing but Exception
+        raise WorkError(f"{TOOL} cannot quantise the model: {first_line(error)}") from error
 
 
 @contextmanager

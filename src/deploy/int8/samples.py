@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from src.config.errors import UserError
 from src.data.basedataset import BaseDataset
 from src.deploy.manifest import InputSpec
 
-MASK_MODES = ("P", "1")  # Pillow's, of what no camera writes
+MASK_COLOURS = 64  # no photograph has so few colours; of masks, none has more
+_LOOKED_AT = 8  # pictures
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def split_training_pictures(dataset: BaseDataset, num_calibration: int, num_sens
     """Return training pictures for calibration and others for the sensitivity run, each spread evenly over the list.
 
     Raises:
-        UserError: if there are not so many, or one of the first is no photograph.
+        UserError: if there are not so many, or they are no photographs.
     """
     wanted = num_calibration + num_sensitivity
     if wanted > len(dataset):
@@ -87,34 +87,25 @@ def split_training_pictures(dataset: BaseDataset, num_calibration: int, num_sens
     chosen = evenly(len(dataset), wanted)
     held_out = set(evenly(wanted, num_sensitivity))
     calibration = Samples(dataset, tuple(index for position, index in enumerate(chosen) if position not in held_out))
-    for index in calibration.indices:
-        _check_photograph(dataset, index)
+    _check_photographs(calibration)
     return calibration, Samples(dataset, tuple(chosen[position] for position in sorted(held_out)))
 
 
-def _check_photograph(dataset: BaseDataset, index: int) -> None:
-    """Refuse masks among the pictures: ranges of activations taken from them would clip those of photographs."""
-    path = dataset.image_path(index)
-    if not path.is_file():
-        return  # of packed data, or missing: reading it says so
-    try:
-        with Image.open(path) as picture:
-            mode = picture.mode
-    except OSError:
-        return  # reading it says so
-    if mode in MASK_MODES:
+def _check_photographs(calibration: Samples) -> None:
+    """Refuse masks, and pictures of one colour: ranges of activations taken from them would clip those of photographs.
+
+    One black picture among others does no harm: some are looked at, and all of them must be such.
+    """
+    looked_at = [calibration.indices[position] for position in evenly(len(calibration), _LOOKED_AT)]
+    counts = [_num_colours(calibration.dataset.read_image(index)) for index in looked_at]
+    if max(counts) <= MASK_COLOURS:
         raise UserError(
-            f"{path}: a picture of the mode {mode}, as masks have and photographs have not; calibrate on the pictures that the model was "
-            "trained on (--data_path)"
+            f"{calibration.dataset.image_path(looked_at[0])}: {counts[0]} colours, as masks have and photographs have not, and likewise "
+            "the others; calibrate on the pictures that the model was trained on (--data_path)"
         )
 
 
-def check_contrast(calibration: CalibrationInputs) -> None:
-    """Refuse pictures of one colour each, from which no range of activations can be told.
-
-    Raises:
-        UserError: if all of the first batches are such.
-    """
-    shown = [calibration[position] for position in range(min(len(calibration), 4))]
-    if all(float(np.ptp(batch.reshape(*batch.shape[:2], -1), axis=2).max()) == 0 for batch in shown):
-        raise UserError("--data_path: the first training pictures are of one colour each; calibrate on the pictures of the training")
+def _num_colours(picture: np.ndarray) -> int:
+    """Return how many colours a picture, HWC uint8, has."""
+    pixels = picture.reshape(-1, 3).astype(np.uint32)
+    return len(np.unique(pixels[:, 0] << 16 | pixels[:, 1] << 8 | pixels[:, 2]))

@@ -71,7 +71,7 @@ class OnnxModel:
         return WorkError(f"{self._name} does not run in ONNX Runtime {self._version}: {error}")
 
 
-def verify_onnx(network: Run, model: Path, spec: InputSpec, smallest_side: int = 0) -> None:
+def verify_onnx(network: Run, model: Path, spec: InputSpec, smallest_side: int = 0, right: str = "the checkpoint's network") -> None:
     """Run a model file on pictures, and say how far it is from the network; one for any size at two sizes.
 
     Args:
@@ -79,6 +79,7 @@ def verify_onnx(network: Run, model: Path, spec: InputSpec, smallest_side: int =
         model: the .onnx file.
         spec: what it takes.
         smallest_side: height and width that the network needs, pixels.
+        right: what `network` is, for messages.
 
     Raises:
         WorkError: if it differs.
@@ -90,7 +91,7 @@ def verify_onnx(network: Run, model: Path, spec: InputSpec, smallest_side: int =
     for each in (spec, other_size(spec, smallest_side)) if spec.dynamic else (spec,):
         image = example_image(each)
         where = f"in ONNX Runtime at {'x'.join(map(str, each.shape))}"
-        judge(where, model, compare(network(image), run(image)), MAX_DIFFERENCE)
+        judge(where, model, compare(network(image), run(image)), MAX_DIFFERENCE, right)
 
 
 def other_size(spec: InputSpec, smallest_side: int) -> InputSpec:

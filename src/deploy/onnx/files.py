@@ -13,7 +13,7 @@ from src.deploy.onnx.conversion import convert_model
 from src.deploy.onnx_source import KIND
 
 
-def write_onnx(native: Path, model: Path, manifest: Manifest, opset: int) -> Manifest:
+def write_onnx(native: Path, model: Path, manifest: Manifest, opset: int, name: str) -> Manifest:
     """Write the ONNX form of a native MindIR file and its manifest, and return the latter.
 
     Args:
@@ -21,6 +21,7 @@ def write_onnx(native: Path, model: Path, manifest: Manifest, opset: int) -> Man
         model: the .onnx file to write.
         manifest: of the native file; which file it names is not looked at.
         opset: of ONNX.
+        name: what messages call the native file; that of an export is nobody's.
 
     Raises:
         UserError: if it cannot be converted.
@@ -30,7 +31,7 @@ def write_onnx(native: Path, model: Path, manifest: Manifest, opset: int) -> Man
         converted = convert_model(read_mindir(native), manifest, opset)
     except UserError as error:
         message = str(error)
-        raise UserError(message if message.startswith(str(native)) else f"{native}: {message}") from error
+        raise UserError(message if message.startswith(str(native)) else f"{name}: {message}") from error
     check_valid(converted)
     model.write_bytes(converted.SerializeToString())
     versions = {**manifest.versions, "onnx": onnx.__version__, "opset": str(opset)}

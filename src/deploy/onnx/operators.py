@@ -4,7 +4,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from src.deploy.onnx.calls import Call, Operator, expect
 from src.deploy.onnx.sizes import arithmetic, sides
@@ -53,8 +53,14 @@ def _bias(writer: GraphWriter, call: Call) -> Array:
     convolution = writer.producer(x.name)
     if convolution is None or convolution.op_type != "Conv" or len(convolution.input) != 2 or not call.takes_all:
         raise ValueError("a bias that is not of a convolution")
-    convolution.input.append(bias.name)
-    return x
+    # A node of its own: an equal convolution without a bias may come later. The one before is left out where nothing else takes it.
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in convolution.attribute}
+    return _node(writer, call, "Conv", *convolution.input, bias, **{name: _plain(value) for name, value in attributes.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute's value as it is given to a node: a tuple of a list, text of bytes."""
+    return value.decode() if isinstance(value, bytes) else tuple(value) if isinstance(value, list) else value
 
 
 def _batch_norm(writer: GraphWriter, call: Call) -> tuple[Array]:
