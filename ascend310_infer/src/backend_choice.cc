@@ -66,10 +66,10 @@ Status CheckQuantization(Precision precision, const Manifest& manifest) {
 
 Status CheckBf16(const Backend& backend, const EngineOptions& engine, const Processor& processor) {
   if (engine.precision != Precision::kBf16 || backend.HasBf16(engine)) return Status::Ok();
-  const std::string device =
-      engine.device_type == "CPU"
-          ? "this processor (" + processor.name() + ") has neither AMX nor AVX-512, and OpenVINO does not compute in bf16 on it"
-          : "OpenVINO does not compute in it on --device_type " + engine.device_type;
+  const std::string device = engine.device_type == "CPU"
+                                 ? "this processor (" + processor.name() +
+                                       ") has neither AMX nor AVX-512, and OpenVINO does not compute in bf16 on it"
+                                 : "OpenVINO does not compute in it on --device_type " + engine.device_type;
   return Status::UserError("--precision bf16: " + device +
                            "; take --precision fp32, or int8 with a quantised model (python -m src.deploy.quantize)");
 }
