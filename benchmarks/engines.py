@@ -131,7 +131,7 @@ class Sides:
         """Return what OpenVINO's own tool prints."""
         shape = f"[1,3,{self.size_hw[0]},{self.size_hw[1]}]"
         words = ["-m", self.models[precision], "-d", "CPU", "-shape", shape, "-infer_precision", HINTS[computes_in]]
-        return _output([Path(sys.executable).with_name("benchmark_app"), *words, "-nthreads", self.threads, *how])
+        return _output([Path(sys.executable).with_name("benchmark_app"), *words, *how])
 
     def throughput(self, precision: str) -> tuple[float, float]:
         """Return pictures per second of the runner and of OpenVINO's own tool, both in throughput mode."""
