@@ -85,8 +85,8 @@ class Sides:
             ("runner, Lite", "fp32"),
             ("ONNX Runtime", "fp32"),
             *((side, precision) for precision in openvino for side in ("OpenVINO", "benchmark_app", "runner, OpenVINO")),
-            ("PyTorch", "fp32"),
-            ("PyTorch", "bf16"),
+            # Without bf16 in the processor PyTorch turns every operand into float32 and back: minutes for a picture.
+            *(("PyTorch", precision) for precision in supported_precisions()),
         ]
 
     def run(self, side: str, precision: str) -> Figures:

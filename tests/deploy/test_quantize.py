@@ -99,13 +99,15 @@ def test_it_computes_nearly_the_same_in_a_quarter_of_the_room(quantized: Path, m
     assert sum(node.get_element_type().get_type_name() == "i8" for node in weights) >= 20, "weights are stored in 8 bits"
 
 
-def test_it_takes_any_size_as_before(quantized: Path, model: Path) -> None:
+def test_it_takes_any_size_as_before(quantized: Path) -> None:
     shape = read_openvino(quantized).input(0).get_partial_shape()
     assert [side.is_dynamic for side in shape] == [True, False, True, True]
     image = np.random.default_rng(6).normal(size=(2, 3, 64, 40)).astype(np.float32)
-    expected, given = (OpenVinoModel(read_openvino(path), image.shape)(image) for path in (model, quantized))
-    assert given.shape == (2, 11, 16, 10)
-    assert (given.argmax(1) == expected.argmax(1)).mean() > 0.8
+    given = OpenVinoModel(read_openvino(quantized), image.shape)(image)
+    one_by_one = OpenVinoModel(read_openvino(quantized), (1, *image.shape[1:]))
+    assert given.shape == (2, 11, 16, 10) and np.abs(given).max() > 0
+    for picture, logits in zip(image, given, strict=True):
+        np.testing.assert_allclose(one_by_one(picture[None])[0], logits, atol=1e-5 * np.abs(given).max())
 
 
 def test_the_mean_iou_before_is_that_of_another_engine(quantized: Path, model: Path, data: Path) -> None:
