@@ -45,7 +45,7 @@ def test_float16_steps_follow_float32_ones(pynative: None) -> None:
     for level, mode in (("O2", ms.GRAPH_MODE), ("O3", ms.PYNATIVE_MODE)):
         losses, network = first_steps(level, mode)
         assert losses == pytest.approx(expected, rel=5e-3), level
-        assert losses != pytest.approx(expected, rel=1e-4), f"{level} computed in float32"
+        assert losses != pytest.approx(expected, rel=1e-5), f"{level} computed in float32"  # where the mode alone changes 1e-7
         assert all(parameter.dtype == ms.float32 for parameter in network.get_parameters())
         assert network.backbone.bn1.moving_variance.asnumpy() == pytest.approx(statistics, rel=5e-3)
 

@@ -4,6 +4,7 @@ What they call, in which order; what they refuse, what they replace, and where t
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -60,8 +61,11 @@ def place(tmp_path: Path) -> Path:
     models = ((MODEL, "native", "fp32"), (LOWERED, "lite2", None), (ONNX, "onnx", "fp32"), (INT8, "openvino", "int8"), (AIR, "air", "fp32"))
     for name, kind, precision in models:
         (project / "here" / name).touch()
-        manifest = {"kind": kind} if precision is None else {"kind": kind, "precision": precision}
-        (project / "here" / name).with_suffix(".json").write_text(json.dumps({"model": manifest}))
+        manifest: dict[str, object] = {"kind": kind, "sha256": hashlib.sha256(b"").hexdigest()}
+        manifest |= {} if precision is None else {"precision": precision}
+        taken: dict[str, object] = {"shape": [1, 3, 64, 96]} if precision is None else {"shape": [1, 3, 64, 96], "dynamic": []}
+        taken |= {"dynamic": ["batch"]} if kind == "openvino" else {}
+        (project / "here" / name).with_suffix(".json").write_text(json.dumps({"model": manifest, "input": taken}))
     return project
 
 
@@ -128,7 +132,8 @@ def test_a_native_model_is_lowered_for_lite_2_0_alone(version: str, lowers: bool
 
 @pytest.mark.parametrize(("model", "device"), [(ONNX, ()), (INT8, ("cpu",)), (INT8, ("GPU", "1"))])
 def test_onnx_and_openvino_models_go_to_openvino(model: str, device: tuple[str, ...], place: Path) -> None:
-    settings = {"MODE": "throughput", "STREAMS": "3", "BATCH": "4", "PRECISION": "int8" if model == INT8 else "bf16"}
+    batch, precision = ("4", "int8") if model == INT8 else ("1", "fp32")
+    settings = {"MODE": "throughput", "STREAMS": "3", "BATCH": batch, "PRECISION": precision}
     result = call(place, model, DATA, *device, **settings, MS_LITE_HOME="")
     assert result.returncode == 0, result.stderr
     here, path = place / "here", (place / "here" / model).resolve()
@@ -138,7 +143,7 @@ def test_onnx_and_openvino_models_go_to_openvino(model: str, device: tuple[str, 
         f"--manifest {path.with_suffix('.json')}",
         f"main --mindir_path {path} --dataset_path {here}/preprocess_Result --device_type {'GPU' if len(device) == 2 else 'CPU'} "
         f"--device_id {device[1] if len(device) == 2 else 0} --result_path {here}/result_Files --precision {settings['PRECISION']} "
-        "--mode throughput --streams 3 --batch 4",
+        f"--mode throughput --streams 3 --batch {batch}",
         f"python {place}/postprocess.py --result_path {here}/result_Files --label_path {here}/preprocess_Result",
     ]
 
@@ -180,6 +185,7 @@ def test_only_the_library_that_is_needed_is_fetched(backend: str, library: str, 
         (LOWERED, "CPU", {"MODE": "throughput"}, "MODE throughput: MindSpore Lite runs one inference at a time"),
         (MODEL, "CPU", {"BACKEND": "openvino", "NO_ONNX": "1"}, "pip install -r requirements-deploy.txt"),
         (AIR, "CPU", {}, "a model of kind air, which the C++ program does not run"),
+        (ONNX, "", {"BATCH": "2"}, "BATCH 2: ../models/vino.onnx was exported with --batch 1"),
     ],
 )
 def test_what_does_not_fit_together(model: str, device: str, settings: dict[str, str], message: str, place: Path) -> None:
@@ -187,6 +193,24 @@ def test_what_does_not_fit_together(model: str, device: str, settings: dict[str,
     assert result.returncode == 2
     assert message in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
     assert not (place / "calls").exists() and list((place / "here").iterdir()) == []
+
+
+def test_a_model_that_its_manifest_does_not_describe(place: Path) -> None:
+    (place / "models" / "vino.onnx").write_text("another one")
+    result = call(place, ONNX, DATA)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert "not the file that vino.json describes (SHA-256 differs)" in result.stderr
+    assert not (place / "calls").exists() and list((place / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", ["fp32\\n  no bf16, for which it has neither", "fp32\\n  bf16, with AMX"])
+def test_a_precision_that_the_processor_lacks_is_refused_before_preprocessing(answer: str, place: Path) -> None:
+    result = call(place, ONNX, DATA, PRECISION="bf16", LITE=answer.replace("\\n", "\n"))
+    if "no bf16" in answer:
+        assert result.returncode == 2 and "PRECISION bf16: this processor has neither AMX nor AVX-512" in result.stderr
+        assert not any("preprocess.py" in line for line in calls(place))
+    else:
+        assert result.returncode == 0 and any("--precision bf16" in line for line in calls(place))
 
 
 def test_ascend310_inference(place: Path) -> None:
