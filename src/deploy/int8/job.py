@@ -87,6 +87,9 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
         "calibrating on %d training pictures, sensitivity on %d others, table on %d of validation",
         *map(len, (calibration.samples, sensitivity, validation)),
     )
+    logger.info(
+        "where int8 loses more than %s mIoU, every group of layers is tried on every picture of the sensitivity run: long", options.max_drop
+    )
     quantized = quantize(graph, calibration, sensitivity, scorer, options.max_drop)
     _tell(quantized, len(sensitivity))
     quantized.graph.reshape(shape)  # any size again, where the ONNX file takes any
