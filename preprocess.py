@@ -37,11 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = (f"{arguments.manifest}", dict(manifest.config)) if manifest and arguments.config is None else arguments.config
     config = load_config(source, flags, words, ask_weights=False)
     dataset = build_dataset(config, "val")
-    if manifest and manifest.class_names != dataset.info.class_names:
-        raise UserError(
-            f"{arguments.manifest}: the model tells {len(manifest.class_names)} classes apart ({manifest.class_names[0]} ...), "
-            f"which are not those of {dataset.info.name}; give its own data, or export with the right dataset.name"
-        )
+    if manifest:
+        manifest.check_classes(arguments.manifest, dataset.info, "give its own data, or export with the right dataset.name")
     spec = _input_spec(arguments, manifest, config, dataset)
     _warn_of_another_size(spec, config, dataset, logger)
     folder = Path(arguments.train_path)

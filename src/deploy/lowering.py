@@ -13,7 +13,7 @@ from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
 from src.deploy.folding import fold_batch_norms
 from src.deploy.graph import Graph, Node, read_graph, write_graph
-from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path, read_manifest
+from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path, read_manifest_of
 from src.deploy.mindir import read_mindir
 from src.deploy.operators import OPERATORS
 
@@ -89,10 +89,4 @@ def write_model(model: ModelProto, path: Path) -> None:
 
 
 def _manifest_of(source: Path) -> Manifest | None:
-    path = manifest_path(source)
-    if not path.exists() or not source.is_file():
-        return None
-    manifest = read_manifest(path)
-    if manifest.sha256 != file_sha256(source):
-        raise UserError(f"{path} belongs to another file than {source}: its SHA-256 differs; export the model anew")
-    return manifest
+    return read_manifest_of(source) if manifest_path(source).exists() and source.is_file() else None

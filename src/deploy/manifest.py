@@ -13,6 +13,7 @@ import numpy as np
 
 from src.checkpoint.atomic import atomic_path
 from src.config.errors import UserError
+from src.data.basedataset import DatasetInfo
 from src.data.transforms import network_input
 
 FORMAT = 1
@@ -124,6 +125,23 @@ class Manifest:
             "config": dict(self.config),
         }
 
+    def check_classes(self, source: Path, info: DatasetInfo, advice: str) -> None:
+        """Refuse data of other classes than the model's.
+
+        Args:
+            source: the model or its manifest, for the message.
+            info: of the data set.
+            advice: how to mend it.
+
+        Raises:
+            UserError: naming both.
+        """
+        if self.class_names != info.class_names:
+            raise UserError(
+                f"{source}: the model tells {len(self.class_names)} classes apart ({self.class_names[0]} ...), which are not those of "
+                f"{info.name}; {advice}"
+            )
+
     def write(self, model: Path) -> Path:
         """Write the manifest beside its model file and return its path; the file is complete or absent."""
         path = manifest_path(model)
@@ -193,6 +211,19 @@ def read_manifest(path: Path) -> Manifest:
         return manifest
     except (KeyError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: a manifest that lacks something or holds a wrong value ({error}); export the model anew") from None
+
+
+def read_manifest_of(model: Path) -> Manifest:
+    """Return the manifest beside a model file, which is there.
+
+    Raises:
+        UserError: as `read_manifest`, or if it describes another file.
+    """
+    path = manifest_path(model)
+    manifest = read_manifest(path)
+    if manifest.sha256 != file_sha256(model):
+        raise UserError(f"{path} belongs to another file than {model}: its SHA-256 differs; export the model anew")
+    return manifest
 
 
 def file_sha256(path: Path) -> str:

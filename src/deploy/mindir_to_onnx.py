@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from src.config.errors import UserError
-from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path, read_manifest
+from src.deploy.manifest import Manifest, check_replaceable, manifest_path, read_manifest_of
 from src.deploy.native_model import NativeModel
 from src.deploy.onnx.requirements import require_onnx
 from src.deploy.publishing import publish, workspace
@@ -47,10 +47,7 @@ def _open_native(source: Path) -> Manifest:
     if not source.is_file():
         what = "a folder; give the .mindir file in it" if source.is_dir() else "no such file; export.py writes MindIR files"
         raise UserError(f"{source}: {what}")
-    path = manifest_path(source)
-    manifest = read_manifest(path)
-    if manifest.sha256 != file_sha256(source):
-        raise UserError(f"{path} belongs to another file than {source}: its SHA-256 differs; export the model anew")
+    manifest = read_manifest_of(source)
     if manifest.kind != "native":
         raise UserError(f"{source}: a model of the kind {manifest.kind}; give the native .mindir file that export.py wrote")
     return manifest

@@ -9,7 +9,6 @@ from typing import Any
 import openvino
 
 from src.config.errors import UserError
-from src.data.basedataset import BaseDataset
 from src.data.loader import build_dataset
 from src.deploy.int8.quantizing import OVERFLOW_FIX, TOOL, Quantized, quantize
 from src.deploy.int8.report import Run, Scorer, Side, as_json, mebibytes, table, time_in_turns
@@ -107,17 +106,9 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
 def _pictures(options: QuantizeOptions, manifest: Manifest, config: Any) -> tuple[CalibrationInputs, Samples, Samples]:
     """Return what calibrates, what tells where quantising hurts, and what the table is of."""
     training, validation = (build_dataset(config, split) for split in ("train", "val"))
-    _check_classes(options.model, manifest, training)
+    manifest.check_classes(options.model, training.info, "calibrate on the data that it was trained on")
     chosen, sensitivity = split_training_pictures(training, options.num_calibration, options.num_sensitivity)
     return CalibrationInputs(chosen, manifest.input), sensitivity, Samples(validation, evenly(len(validation), options.num_report))
-
-
-def _check_classes(model: Path, manifest: Manifest, dataset: BaseDataset) -> None:
-    if manifest.class_names != dataset.info.class_names:
-        raise UserError(
-            f"{model}: the model tells {len(manifest.class_names)} classes apart ({manifest.class_names[0]} ...), which are not those of "
-            f"{dataset.info.name}; calibrate on the data that it was trained on"
-        )
 
 
 def _tell(quantized: Quantized, num_pictures: int) -> None:
