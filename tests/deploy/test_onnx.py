@@ -27,7 +27,7 @@ from src.deploy.onnx.writer import scope_of
 from src.deploy.options import OLDEST_OPSET, OPSET
 from src.models.attention import DotProductAttention
 from src.runtime.entry import WorkError
-from tests.deploy.test_lowering import CONVENTIONS, FAMILY, export, graph_of
+from tests.deploy.test_lowering import CONVENTIONS, FAMILY, SumOfAll, Unknown, export, graph_of
 
 OCR, PLAIN = CONVENTIONS
 FIXED = f"{FAMILY}, of a fixed size"
@@ -189,16 +189,6 @@ def test_the_table_has_just_the_operators_of_the_networks(exported: dict[str, Ex
     assert used == set(OPERATORS) | {"Load", "Depend", "UpdateState"}
     written = {node.op_type for each in exported.values() for node in each.model.graph.node}
     assert written == {op for each in OPERATORS.values() for op in each.nodes}
-
-
-class Unknown(nn.Cell):
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.tanh(x)
-
-
-class SumOfAll(nn.Cell):
-    def construct(self, x: Tensor) -> Tensor:
-        return x.sum()
 
 
 class LooseBias(nn.Cell):
