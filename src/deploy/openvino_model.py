@@ -1,5 +1,7 @@
 """A model file run by OpenVINO in Python, on the CPU."""
 
+import ctypes
+import functools
 import os
 from pathlib import Path
 
@@ -11,6 +13,32 @@ from src.runtime.entry import WorkError
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # precision of layers that are not quantised -> OpenVINO's name for it
 _DEVICE = "CPU"
+
+
+@functools.cache
+def core() -> openvino.Core:
+    """Return OpenVINO's plugins: one set for the whole life of a process, see `leave_signal_stack`."""
+    return openvino.Core()
+
+
+def leave_signal_stack() -> None:
+    """Have signal handlers run on the ordinary stack again, after others' code made plugins of OpenVINO.
+
+    Each set of plugins gives the thread a stack for signals. Where two sets live at a time, the last one to go puts the stack of the first
+    in place, which is unmapped (2026.4.1): the next signal that Python handles, Ctrl-C among them, ends the process by SIGSEGV.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.sigaltstack(ctypes.byref(_StackT(None, _SS_DISABLE, 0)), None):
+        raise OSError(ctypes.get_errno(), "sigaltstack")
+
+
+_SS_DISABLE = 2
+
+
+class _StackT(ctypes.Structure):
+    """stack_t of Linux, see sigaltstack(2)."""
+
+    _fields_ = [("ss_sp", ctypes.c_void_p), ("ss_flags", ctypes.c_int), ("ss_size", ctypes.c_size_t)]
 
 
 class OpenVinoModel:
@@ -43,7 +71,7 @@ class OpenVinoModel:
         fixed = graph.clone()
         try:
             fixed.reshape(list(shape))
-            self._request = openvino.Core().compile_model(fixed, _DEVICE, options).create_infer_request()
+            self._request = core().compile_model(fixed, _DEVICE, options).create_infer_request()
         except RuntimeError as error:
             raise WorkError(f"{name} does not run in OpenVINO {openvino.__version__}: {first_line(error)}") from error
 
@@ -66,14 +94,14 @@ def read_openvino(model: Path) -> openvino.Model:
         UserError: if OpenVINO cannot read the file.
     """
     try:
-        return openvino.Core().read_model(model)
+        return core().read_model(model)
     except RuntimeError as error:
         raise UserError(f"{model}: OpenVINO {openvino.__version__} cannot read it: {first_line(error)}; export the model anew") from error
 
 
 def supported_precisions() -> list[str]:
     """Return which of HINTS this processor computes in; OpenVINO itself falls back to float32 without a word."""
-    capabilities = openvino.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    capabilities = core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
     return [precision for precision in HINTS if precision.upper() in capabilities]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import onnx
-import openvino
 import pytest
 from mindspore import Tensor, nn, ops
 from mindspore.train.mind_ir_pb2 import ModelProto
@@ -24,6 +23,7 @@ from src.deploy.onnx.checking import OnnxModel, check_valid, other_size
 from src.deploy.onnx.conversion import convert_model
 from src.deploy.onnx.operators import OPERATORS
 from src.deploy.onnx.writer import scope_of
+from src.deploy.openvino_model import core
 from src.deploy.options import OLDEST_OPSET, OPSET
 from src.models.attention import DotProductAttention
 from src.runtime.entry import WorkError
@@ -116,9 +116,8 @@ def test_onnx_runtime_computes_what_the_network_does(name: str, exported: dict[s
 
 @each_network
 def test_openvino_computes_what_the_network_does(name: str, exported: dict[str, Exported]) -> None:
-    core = openvino.Core()
-    graph = core.read_model(io.BytesIO(exported[name].model.SerializeToString()))
-    run = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    graph = core().read_model(io.BytesIO(exported[name].model.SerializeToString()))
+    run = core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for image, expected in exported[name].pairs:
         assert difference(expected, run(image)[0]) <= 1e-4
 

@@ -24,6 +24,7 @@ import export
 from src.config.loading import save_config
 from src.data.loader import build_dataset, iterate_eval
 from src.deploy.manifest import file_sha256, manifest_path, read_manifest
+from src.deploy.openvino_model import read_openvino, supported_precisions
 from src.engine.evaluator import evaluate
 from src.inference.predictor import Predictor
 from src.models.builder import assemble_network
@@ -95,7 +96,7 @@ def read_labels(folder: Path, names: list[str]) -> np.ndarray:
 
 def openvino_file(onnx: Path, target: Path, **manifest: Any) -> Path:
     """Write a model in OpenVINO's own form, whose weights are a file of their own; more arguments: changes of its manifest."""
-    openvino.save_model(openvino.Core().read_model(onnx), target, compress_to_fp16=False)
+    openvino.save_model(read_openvino(onnx), target, compress_to_fp16=False)
     weights = target.with_suffix(".bin")
     described = dataclasses.replace(
         *(read_manifest(manifest_path(onnx)),),
@@ -181,7 +182,7 @@ def check_modes_and_precisions(onnx: Path, inputs: Path, work: Path, in_fp32: np
     whole = openvino_file(onnx, work / "whole.xml", precision="int8")
     assert "precision: int8, with" in infer(whole, inputs, work / "int8")
     assert (read_labels(work / "int8", names) == in_fp32).mean() >= BF16_AGREEMENT
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "bf16" in supported_precisions():
         assert "precision: bf16, with" in infer(onnx, inputs, work / "bf16", "--precision", "bf16")
         assert (read_labels(work / "bf16", names) == in_fp32).mean() >= BF16_AGREEMENT
     else:

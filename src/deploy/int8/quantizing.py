@@ -16,7 +16,7 @@ from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParame
 
 from src.config.errors import UserError
 from src.deploy.int8.samples import CalibrationInputs, Samples
-from src.deploy.openvino_model import OpenVinoModel, first_line, precision_beside_int8
+from src.deploy.openvino_model import OpenVinoModel, first_line, leave_signal_stack, precision_beside_int8, read_openvino
 from src.runtime.entry import WorkError
 
 TOOL = f"NNCF {nncf.__version__}"
@@ -68,6 +68,7 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
     """
 
     def validate(compiled: Callable[..., Any], pairs: Iterable[Any]) -> tuple[float, list[float]]:
+        leave_signal_stack()  # NNCF makes plugins for each graph
         return score(lambda image: next(iter(compiled(image).values())), pairs)
 
     miou = score(OpenVinoModel(graph, calibration.shape), sensitivity)[0]
@@ -88,7 +89,7 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
                 intermediate_model_dir=folder, ranking_subset_size=len(sensitivity), num_ranking_workers=1
             ),
         )
-        before = quantized_layers(openvino.Core().read_model(Path(folder) / "intermediate_model.xml"))
+        before = quantized_layers(read_openvino(Path(folder) / "intermediate_model.xml"))
     after = quantized_layers(result)
     drop = miou - score(OpenVinoModel(result, calibration.shape, precision_beside_int8()), sensitivity)[0]
     if not after or drop > max_drop:
@@ -116,13 +117,15 @@ def _is_quantized(node: Any) -> bool:
 
 @contextmanager
 def _failures_told() -> Iterator[None]:
-    """NNCF's own exceptions, and what OpenVINO raises inside it, as failed work; ours pass."""
+    """NNCF's own exceptions, and what OpenVINO raises inside it, as failed work; ours pass. Signals can be handled as before."""
     try:
         yield
     except (UserError, WorkError, OSError):
         raise
     except Exception as error:  # NNCF's classes are bound to nothing but Exception
         raise WorkError(f"{TOOL} cannot quantise the model: {first_line(error)}") from error
+    finally:
+        leave_signal_stack()
 
 
 @contextmanager
