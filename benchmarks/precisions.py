@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shape, precisions = manifest.input.shape, supported_precisions()
     graph = read_openvino(args.model)
     reference = Counting(OpenVinoModel(graph, shape))
-    miou = scorer(reference, pictures)[0]
+    miou = scorer.miou(reference, pictures)
     print(f"{len(pictures)} pictures of {dataset.info.name}, {args.model.name}\nfp32           mIoU {miou:.5f}", flush=True)
     sides: dict[str, Run] = {"bf16, rounded": round_to_bf16(args.model)}
     if "bf16" in precisions:
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sides["int8"] = OpenVinoModel(read_openvino(args.int8), shape, precision_beside_int8())
     for name, run in sides.items():
         side = Counting(run, reference.labels)
-        other = scorer(side, pictures)[0]
+        other = scorer.miou(side, pictures)
         equal = 100 * side.equal / side.pixels
         print(f"{name:<14} mIoU {other:.5f} ({other - miou:+.5f}), {equal:.3f} % of the labels equal", flush=True)
     return 0

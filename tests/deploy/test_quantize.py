@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from src.checkpoint.weights import save_weights
 from src.config.errors import UserError
 from src.data.loader import build_dataset
 from src.deploy import openvino_model, quantize
-from src.deploy.int8 import quantizing
-from src.deploy.int8.quantizing import quantized_layers
+from src.deploy.int8 import quantizing, sensitivity
 from src.deploy.int8.report import Scorer, Side, table, time_in_turns
 from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
+from src.deploy.int8.sensitivity import quantized_layers
 from src.deploy.manifest import file_sha256, manifest_path, read_manifest
 from src.deploy.mindir_source import config_of_model, info_of_model
 from src.deploy.onnx.checking import OnnxModel
@@ -84,7 +84,7 @@ def test_files_and_manifest(quantized: Path, model: Path) -> None:
     assert (how["data"]["calibration"], how["data"]["sensitivity"], how["max_drop"], how["higher_precision"]) == (4, 2, 0.9, [])
     assert how["layers"] == len(quantized_layers(read_openvino(quantized))) > 20
     assert how["data"]["train_list"] == "train.txt" and how["others_computed_in"] in ("fp32", "bf16")
-    layers = [node.get_friendly_name() for node in read_openvino(quantized).get_ops() if node.get_type_name() in quantizing.LAYERS]
+    layers = [node.get_friendly_name() for node in read_openvino(quantized).get_ops() if node.get_type_name() in sensitivity.LAYERS]
     assert set(layers) == {*quantized_layers(read_openvino(quantized)), *how["never_quantized"]}
     assert how["validation"]["pictures"] == 3, "as many as there are"
     assert {"fp32", "int8"} <= how["validation"].keys()
@@ -117,9 +117,8 @@ def test_the_mean_iou_before_is_that_of_another_engine(quantized: Path, model: P
     config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
     scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
     pairs = [(cv2.cvtColor(cv2.imread(str(data / "val" / f"{i}.png")), cv2.COLOR_BGR2RGB), void(data, i)) for i in range(3)]
-    miou, each = scorer(OnnxModel(model), pairs)
+    miou = scorer.miou(OnnxModel(model), pairs)
     assert read_manifest(manifest_path(quantized)).quantization["validation"]["fp32"]["miou"] == pytest.approx(miou, abs=1e-6)
-    assert len(each) == 3 and all(0 <= value <= 1 for value in each)
 
 
 def test_the_drop_is_that_of_the_pictures_of_the_sensitivity_run(
@@ -128,7 +127,7 @@ def test_the_drop_is_that_of_the_pictures_of_the_sensitivity_run(
     manifest = read_manifest(manifest_path(model))
     config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
     scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
-    before, after = (scorer(OpenVinoModel(read_openvino(path), manifest.input.shape), parts[1])[0] for path in (model, quantized))
+    before, after = (scorer.miou(OpenVinoModel(read_openvino(path), manifest.input.shape), parts[1]) for path in (model, quantized))
     assert before != after
     assert read_manifest(manifest_path(quantized)).quantization["drop"] == pytest.approx(before - after, abs=1e-6)
 
@@ -172,35 +171,62 @@ class Nearness:
         self.image = batches[0]
         self.expected: np.ndarray | None = None
 
-    def __call__(self, run: Any, pairs: Iterable[Any]) -> tuple[float, list[float]]:
-        count = len(list(pairs))
+    def miou(self, run: Any, pairs: Any) -> float:
         output = run(self.image)
         if self.expected is None:
             self.expected = output.copy()  # of the first graph, which is the one before
-        value = 1 - float(np.abs(output - self.expected).mean() / np.abs(self.expected).max())
-        return value, [value] * count
+        return 1 - float(np.abs(output - self.expected).mean() / np.abs(self.expected).max())
+
+    def labels(self, run: Any, image: np.ndarray) -> np.ndarray:
+        return run(image[None]).argmax(1)
 
 
-def quantize_four(score: Any, max_drop: float) -> quantizing.Quantized:
+class Falling(Nearness):
+    """The mIoU falls, whatever is done."""
+
+    def miou(self, run: Any, pairs: Any) -> float:
+        first = self.expected is None
+        super().miou(run, pairs)
+        return 1.0 if first else 0.5
+
+
+def quantize_four(judge: sensitivity.Judge, max_drop: float) -> quantizing.Quantized:
     batches: Any = Batches(3)
-    return quantizing.quantize(four_convolutions(), batches, batches, score, max_drop)
+    return quantizing.quantize(four_convolutions(), batches, batches, judge, max_drop)
 
 
 def test_layers_stay_in_higher_precision_where_the_loss_is_too_large() -> None:
     everything = quantize_four(Nearness(Batches(3)), 0.5)
-    assert (everything.kept, everything.layers) == ((), 4) and everything.drop > 0
+    assert (everything.kept, everything.layers, everything.gains) == ((), 4, {}) and everything.drop > 0
     allowed = 0.7 * everything.drop
     result = quantize_four(Nearness(Batches(3)), allowed)
     assert result.drop <= allowed
     assert 0 < len(result.kept) < 4
     names = quantized_layers(result.graph)
-    assert sorted((*names, *result.kept)) == [f"conv{number}" for number in range(4)]
+    assert sorted((*names, *result.kept)) == sorted(result.gains) == [f"conv{number}" for number in range(4)]
+
+
+def test_what_is_put_back_computes_as_before() -> None:
+    original, image = four_convolutions(), Batches(1)[0]
+    quantized = quantize_four(Nearness(Batches(3)), 0.5).graph
+    expected, rounded, mended = (
+        OpenVinoModel(graph, Batches.shape)(image)
+        for graph in (original, quantized, sensitivity.put_back(quantized, original, quantized_layers(quantized)))
+    )
+    assert np.abs(rounded - expected).max() > 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(mended, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_parts_are_pieces_of_the_network(quantized: Path) -> None:
+    parts = sensitivity.parts_of(read_openvino(quantized))
+    assert {"backbone/conv1", "backbone/stage2/0", "head/ocr_gather_head"} <= parts.keys() and len(parts) < 25
+    assert parts["backbone/stage2/0"][0] == "backbone/stage2/0/branches/0/0/conv1/Conv"
+    assert sorted(name for names in parts.values() for name in names) == sorted(quantized_layers(read_openvino(quantized)))
 
 
 def test_a_loss_that_no_choice_of_layers_mends_is_an_error() -> None:
-    values = iter([1.0])
-    with pytest.raises(WorkError, match="whichever layers"):
-        quantize_four(lambda run, pairs: (next(values, 0.5), [0.5] * len(list(pairs))), 0.01)
+    with pytest.raises(WorkError, match="whichever parts"):
+        quantize_four(Falling(Batches(3)), 0.01)
 
 
 def test_signals_can_be_handled_afterwards(tmp_path: Path) -> None:
@@ -347,7 +373,7 @@ def test_what_nncf_says_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any, **settings: Any) -> None:
         raise quantizing.nncf.ValidationError("first\nsecond")
 
-    monkeypatch.setattr(quantizing.nncf, "quantize_with_accuracy_control", fail)
+    monkeypatch.setattr(quantizing.nncf, "quantize", fail)
     with pytest.raises(WorkError, match="NNCF .* cannot quantise the model: first$"):
         quantize_four(Nearness(Batches(3)), 0.5)
 

@@ -11,8 +11,9 @@ import openvino
 from src.config.errors import UserError
 from src.data.loader import build_dataset
 from src.deploy.int8.quantizing import OVERFLOW_FIX, TOOL, Quantized, quantize
-from src.deploy.int8.report import Run, Scorer, Side, as_json, mebibytes, table, time_in_turns
+from src.deploy.int8.report import Scorer, Side, as_json, mebibytes, table, time_in_turns
 from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
+from src.deploy.int8.sensitivity import Run
 from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path
 from src.deploy.mindir_source import config_of_model, info_of_model
 from src.deploy.onnx_source import open_onnx
@@ -86,16 +87,13 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
         "calibrating on %d training pictures, sensitivity on %d others, table on %d of validation",
         *map(len, (calibration.samples, sensitivity, validation)),
     )
-    logger.info(
-        "where int8 loses more than %s mIoU, every group of layers is tried on every picture of the sensitivity run: long", options.max_drop
-    )
     quantized = quantize(graph, calibration, sensitivity, scorer, options.max_drop)
     _tell(quantized, len(sensitivity))
     quantized.graph.reshape(shape)  # any size again, where the ONNX file takes any
     with workspace(options.target, "--file_name") as folder:
         files = folder / options.target.name, folder / weights.name
         openvino.save_model(quantized.graph, files[0], compress_to_fp16=False)
-        sides = _compare(graph, read_openvino(files[0]), manifest, scorer, validation, (options.model, files))
+        sides = _compare(graph, read_openvino(files[0]), manifest, scorer, validation, options.model, files)
         for line in table(sides):
             logger.info("%s", line)
         how = _how(manifest, options, config, quantized) | {"validation": {"pictures": len(validation), **as_json(sides)}}
@@ -125,16 +123,17 @@ def _compare(
     manifest: Manifest,
     scorer: Scorer,
     validation: Samples,
-    files: tuple[Path, Sequence[Path]],
+    model: Path,
+    int8_files: Sequence[Path],
 ) -> dict[str, Side]:
-    """Return the figures of each precision that this processor has."""
+    """Return the figures of each precision that this processor has, and of int8."""
     shape, precisions = manifest.input.shape, supported_precisions()
     runs: dict[str, Run] = {precision: OpenVinoModel(before, shape, precision) for precision in precisions}
     runs["int8"] = OpenVinoModel(after, shape, precision_beside_int8())  # what is not quantised computes as the C++ program lets it
     image = CalibrationInputs(validation, manifest.input)[0]
     milliseconds = time_in_turns(runs, image)
-    sizes = {name: mebibytes(files[1] if name == "int8" else files[:1]) for name in runs}  # type: ignore[arg-type]
-    return {name: Side(scorer(run, validation)[0], milliseconds[name], sizes[name]) for name, run in runs.items()}
+    sizes = {name: mebibytes(int8_files if name == "int8" else [model]) for name in runs}
+    return {name: Side(scorer.miou(run, validation), milliseconds[name], sizes[name]) for name, run in runs.items()}
 
 
 def _how(manifest: Manifest, options: QuantizeOptions, config: Any, quantized: Quantized) -> dict[str, Any]:
@@ -152,6 +151,7 @@ def _how(manifest: Manifest, options: QuantizeOptions, config: Any, quantized: Q
         },
         "max_drop": options.max_drop,
         "drop": round(quantized.drop, 6),
+        "labels_given_back": {part: round(gain, 6) for part, gain in quantized.gains.items()},
         "layers": quantized.layers,
         "higher_precision": list(quantized.kept),
         "never_quantized": list(quantized.others),

@@ -2,33 +2,25 @@
 
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import nncf
-import numpy as np
 import openvino
-from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParameters, AdvancedQuantizationParameters, OverflowFix
+from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
 from src.config.errors import UserError
-from src.deploy.int8.samples import CalibrationInputs, Samples
-from src.deploy.openvino_model import OpenVinoModel, first_line, leave_signal_stack, precision_beside_int8, read_openvino
+from src.deploy.int8.samples import CalibrationInputs, Samples, evenly
+from src.deploy.int8.sensitivity import RANKING_PICTURES, Judge, layers_of, parts_of, put_back, quantized_layers, rank_parts
+from src.deploy.openvino_model import OpenVinoModel, first_line, leave_signal_stack, precision_beside_int8
 from src.runtime.entry import WorkError
+
+logger = logging.getLogger("ocrnet")
 
 TOOL = f"NNCF {nncf.__version__}"
 # Half the range of weights: without it, sums of two products of 8 bits overflow the 16 bits of processors without VNNI.
 OVERFLOW_FIX = "enable"
-LAYERS = ("Convolution", "GroupConvolution", "MatMul")  # OpenVINO's names of what is worth quantising
-_QUANTIZER = "FakeQuantize"
-# What passes its input's values on, so that a quantiser may stand in front of it.
-_PASSING = ("MaxPool", "Reshape", "Transpose", "Concat", "Squeeze", "Unsqueeze", "StridedSlice", "Slice", "Pad", "Relu")
-
-# From what runs a graph and (picture, label) pairs to the mean IoU over all and that of each picture.
-Score = Callable[[Callable[[np.ndarray], np.ndarray], Iterable[Any]], tuple[float, list[float]]]
 
 
 @dataclass(frozen=True)
@@ -37,10 +29,11 @@ class Quantized:
 
     Attributes:
         graph: with 8-bit weights, and ranges for the activations.
-        layers: how many of LAYERS compute in 8 bits.
+        layers: how many convolutions and products compute in 8 bits.
         kept: names of those that the sensitivity run put back into higher precision.
         others: names of those that NNCF does not quantise, such as some products of activations.
         drop: of the mIoU on the pictures of the sensitivity run; below 0 where it rose.
+        gains: what share of all labels (0..1) each part of the network gives back in higher precision; empty where nothing had to be.
     """
 
     graph: openvino.Model
@@ -48,71 +41,71 @@ class Quantized:
     kept: tuple[str, ...]
     others: tuple[str, ...]
     drop: float
+    gains: dict[str, float]
 
 
-def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity: Samples, score: Score, max_drop: float) -> Quantized:
+def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity: Samples, judge: Judge, max_drop: float) -> Quantized:
     """Return an int8 graph whose mIoU on the pictures of the sensitivity run is at most `max_drop` below that of the given one.
 
-    Weights: symmetric, by channel. Activations: symmetric behind ReLU, one range for a tensor. Where the loss is larger, each group of
-    layers is tried in higher precision, and those that help most stay in it (nncf.quantize_with_accuracy_control).
+    Weights: symmetric, by channel. Activations: symmetric behind ReLU, one range for a tensor. Where the loss is larger, each part of the
+    network is tried in higher precision on a few pictures, and those that give most labels back stay in it, one after another, until the
+    mIoU on all pictures holds.
 
     Args:
         graph: float32, compiled for nothing yet, whose shape is that of the calibration batches; is not changed.
         calibration: batches as the graph takes them.
         sensitivity: pictures with labels, other ones.
-        score: how the mIoU is worked out.
+        judge: of mIoU and labels.
         max_drop: of the mean IoU, 0..1.
 
     Raises:
-        WorkError: if no choice of layers keeps the mIoU, or NNCF cannot quantise the graph.
+        WorkError: if no choice of parts keeps the mIoU, or NNCF cannot quantise the graph.
     """
+    shape = calibration.shape
+    miou = judge.miou(OpenVinoModel(graph, shape), sensitivity)
 
-    def validate(compiled: Callable[..., Any], pairs: Iterable[Any]) -> tuple[float, list[float]]:
-        leave_signal_stack()  # NNCF makes plugins for each graph
-        return score(lambda image: next(iter(compiled(image).values())), pairs)
+    def drop_of(candidate: openvino.Model) -> float:
+        return miou - judge.miou(OpenVinoModel(candidate, shape, precision_beside_int8()), sensitivity)
 
-    miou = score(OpenVinoModel(graph, calibration.shape), sensitivity)[0]
+    everything = best = _quantize(graph, calibration)
+    drop = drop_of(best)
+    gains: dict[str, float] = {}
+    if drop > max_drop:
+        logger.info("int8 loses %.4f mIoU on the training pictures of the sensitivity run; --max_drop is %s", drop, max_drop)
+        parts = parts_of(everything)
+        images = [sensitivity[position][0] for position in evenly(len(sensitivity), RANKING_PICTURES)]
+        gains = rank_parts(everything, graph, parts, shape, judge, images)
+        back: list[str] = []
+        for part in gains:
+            candidate = put_back(everything, graph, [*back, *parts[part]])
+            candidate_drop = drop_of(candidate)
+            logger.info("mIoU with %s in higher precision%s: %+.4f", part, ", too" if back else "", -candidate_drop)
+            if candidate_drop < drop:
+                best, drop = candidate, candidate_drop
+                back += parts[part]
+            if drop <= max_drop:
+                break
+    before, after = quantized_layers(everything), quantized_layers(best)
+    if not after or drop > max_drop:
+        raise WorkError(
+            f"int8 loses {drop:.4f} mIoU on training pictures whichever parts stay in higher precision; --max_drop is {max_drop}"
+        )
+    kept = tuple(name for name in before if name not in after)
+    others = tuple(name for name in layers_of(best) if name not in (*after, *kept))
+    return Quantized(best, len(after), kept, others, drop, gains)
 
-    with tempfile.TemporaryDirectory() as folder, _quiet(), _failures_told():
-        result = nncf.quantize_with_accuracy_control(
+
+def _quantize(graph: openvino.Model, calibration: CalibrationInputs) -> openvino.Model:
+    """Return the graph with all in int8 that NNCF quantises."""
+    with _quiet(), _failures_told():
+        return nncf.quantize(
             graph,
             nncf.Dataset(calibration),
-            nncf.Dataset(sensitivity),
-            validate,
-            max_drop=max_drop,
-            drop_type=nncf.DropType.ABSOLUTE,
             preset=nncf.QuantizationPreset.PERFORMANCE,
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(calibration),
-            advanced_quantization_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix(OVERFLOW_FIX)),
-            advanced_accuracy_restorer_parameters=AdvancedAccuracyRestorerParameters(
-                intermediate_model_dir=folder, ranking_subset_size=len(sensitivity), num_ranking_workers=1
-            ),
+            advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix(OVERFLOW_FIX)),
         )
-        before = quantized_layers(read_openvino(Path(folder) / "intermediate_model.xml"))
-    after = quantized_layers(result)
-    drop = miou - score(OpenVinoModel(result, calibration.shape, precision_beside_int8()), sensitivity)[0]
-    if not after or drop > max_drop:
-        raise WorkError(
-            f"int8 loses {drop:.4f} mIoU on training pictures whichever layers stay in higher precision; --max_drop is {max_drop}"
-        )
-    kept = tuple(name for name in before if name not in after)
-    return Quantized(result, len(after), kept, tuple(name for name in _layers(result) if name not in (*after, *kept)), drop)
-
-
-def quantized_layers(graph: openvino.Model) -> list[str]:
-    """Return the names of the layers of a graph that take quantised activations, in the graph's order."""
-    return [name for name, node in _layers(graph).items() if _is_quantized(node.input_value(0).get_node())]
-
-
-def _layers(graph: openvino.Model) -> dict[str, Any]:
-    return {node.get_friendly_name(): node for node in graph.get_ordered_ops() if node.get_type_name() in LAYERS}
-
-
-def _is_quantized(node: Any) -> bool:
-    while node.get_type_name() in _PASSING:
-        node = node.input_value(0).get_node()
-    return node.get_type_name() == _QUANTIZER
 
 
 @contextmanager

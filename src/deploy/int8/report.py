@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from src.data.basedataset import DatasetInfo
+from src.deploy.int8.sensitivity import Pair, Run
 from src.deploy.manifest import Manifest
 from src.deploy.mindir_predictor import MindirLabels, MindirPredictor
 from src.metrics.confusion import ConfusionMatrix
 
 ROUNDS = 5  # of timing; the sides take turns
-
-Run = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -46,29 +45,26 @@ class Scorer:
     def __init__(self, manifest: Manifest, evaluation: Any, info: DatasetInfo) -> None:
         self._manifest, self._evaluation, self._info = manifest, evaluation, info
 
-    def __call__(self, run: Run, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[float, list[float]]:
-        """Return the mean IoU over all pictures and that of each; of a picture without a labelled pixel it is 0.
+    def miou(self, run: Run, pairs: Iterable[Pair]) -> float:
+        """Return the mean IoU over all pictures.
 
         Args:
             run: from the graph's input to its output.
             pairs: pictures, HWC uint8 RGB, and labels, HW uint8 train ids.
         """
-        predict = self._predictor(run).predict
-        whole, each = self._matrix(), []
+        predictor, matrix = self._predictor(run), ConfusionMatrix(len(self._manifest.class_names), self._manifest.ignore_label)
         for image, label in pairs:
-            one = self._matrix()
-            one.update(predict([image])[0], label)
-            whole.merge(one.matrix)
-            each.append(float(np.nan_to_num(one.compute().miou)))
-        return whole.compute().miou, each
+            matrix.update(predictor.predict([image])[0], label)
+        return matrix.compute().miou
+
+    def labels(self, run: Run, image: np.ndarray) -> np.ndarray:
+        """Return the labels, HW, of a picture, HWC uint8 RGB."""
+        return self._predictor(run).predict([image])[0]
 
     def _predictor(self, run: Run) -> "MindirPredictor | MindirLabels":
         if self._manifest.output.kind == "labels":
             return MindirLabels(run, self._manifest)
         return MindirPredictor(run, self._manifest, self._evaluation, self._info)
-
-    def _matrix(self) -> ConfusionMatrix:
-        return ConfusionMatrix(len(self._manifest.class_names), self._manifest.ignore_label)
 
 
 def time_in_turns(runs: Mapping[str, Run], image: np.ndarray, rounds: int = ROUNDS) -> dict[str, float]:
