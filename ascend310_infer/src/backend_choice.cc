@@ -177,7 +177,12 @@ std::string PrecisionText(const EngineOptions& engine, const Processor& processo
   const std::string name = PrecisionName(engine.precision);
   const std::string instructions = processor.Instructions(engine.precision);
   const bool is_told = engine.backend == kOpenvino.name && engine.device_type == "CPU" && !instructions.empty();
-  return is_told ? name + ", with " + instructions : name;
+  if (!is_told) return name;
+  std::string text = name + ", with " + instructions;
+  if (engine.precision == Precision::kInt8) {
+    text += std::string("; layers that are not quantised in ") + (processor.HasBf16() ? "bf16" : "fp32");
+  }
+  return text;
 }
 
 }  // namespace ocrnet
