@@ -205,7 +205,8 @@ TEST(Backends, Descriptions) {
               "  no bf16, for which it has neither AMX nor AVX-512\n"
               "  int8, with AVX2, without dot products of bytes; layers that are not quantised in fp32\n");
   CHECK_OK(ocrnet::DescribeBackends({Fake("openvino", true)}, "openvino", Cpu(" amx_bf16 amx_int8"), &text));
-  CHECK_TRUE(text.find("  bf16, with AMX\n  int8, with AMX; layers that are not quantised in bf16\n") != std::string::npos);
+  CHECK_TRUE(text.find("  bf16, with AMX\n  int8, with AMX; layers that are not quantised in bf16\n") !=
+             std::string::npos);
   CHECK_STATUS(ocrnet::DescribeBackends({Fake("openvino")}, "lite", Cpu(""), &text), 2, "this build has openvino");
   // One that does not load is told of, beside those that do.
   CHECK_OK(ocrnet::DescribeBackends({ocrnet::BackendModule("lite"), Fake("openvino")}, "", Cpu(""), &text));
