@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import mindspore as ms
@@ -22,6 +22,7 @@ from src.config.errors import UserError
 from src.data.loader import build_dataset
 from src.deploy import openvino_model, quantize
 from src.deploy.int8 import quantizing, sensitivity
+from src.deploy.int8.folding import read_folded
 from src.deploy.int8.report import Scorer, Side, table, time_in_turns
 from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
 from src.deploy.int8.sensitivity import quantized_layers
@@ -160,7 +161,7 @@ def four_convolutions() -> openvino.Model:
     for number, before in enumerate((3, 8, 8, 8)):
         weights = (rng.normal(size=(8, before, 3, 3)) * 4.0 ** (number * np.arange(before) / before)[:, None, None]).astype(np.float32)
         x = ops.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1], name=f"conv{number}")
-        x = ops.relu(x)
+        x = ops.relu(ops.add(x, rng.normal(size=(1, 8, 1, 1)).astype(np.float32)))
     return openvino.Model([x], [image], "four")
 
 
@@ -217,11 +218,60 @@ def test_what_is_put_back_computes_as_before() -> None:
     np.testing.assert_allclose(mended, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_parts_are_pieces_of_the_network(quantized: Path) -> None:
-    parts = sensitivity.parts_of(read_openvino(quantized))
-    assert {"backbone/conv1", "backbone/stage2/0", "head/ocr_gather_head"} <= parts.keys() and len(parts) < 25
+class Folded(NamedTuple):
+    original: openvino.Model
+    quantized: openvino.Model
+
+
+@pytest.fixture(scope="module")
+def folded(model: Path, data: Path) -> Folded:
+    """The tiny network as it is quantised, before and after."""
+    manifest = read_manifest(manifest_path(model))
+    config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
+    graph = read_folded(model)
+    graph.reshape(list(manifest.input.shape))
+    calibration = CalibrationInputs(split_training_pictures(build_dataset(config, "train"), 4, 2)[0], manifest.input)
+    return Folded(graph, quantizing._quantize(graph, calibration))
+
+
+def test_folded_convolutions_keep_their_names(folded: Folded, model: Path) -> None:
+    before, after = sensitivity.layers_of(read_openvino(model)), sensitivity.layers_of(folded.original)
+    assert list(before) == list(after)
+    assert "BatchNormInference" not in {node.get_type_name() for node in folded.original.get_ops()}
+    for name, node in before.items():
+        if node.get_type_name() == "Convolution":
+            weights, scaled = (each.input_value(1).get_node().data for each in (node, after[name]))
+            sums = [np.einsum("oihw,oihw->o", *pair) for pair in ((weights, scaled), (weights, weights), (scaled, scaled))]
+            cosines = sums[0] / np.sqrt(sums[1] * sums[2])
+            np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-5, err_msg=name)
+
+
+def test_what_shares_its_input_is_put_back_too_and_nothing_beside_is_rounded(folded: Folded) -> None:
+    back = sensitivity.put_back(folded.quantized, folded.original, ["head/ocr_gather_head/MatMul"])
+    gone = set(quantized_layers(folded.quantized)) - set(quantized_layers(back))
+    assert {"head/ocr_gather_head/MatMul", "head/ocr_distri_head/object_context_block/f_pixel/0/Conv"} <= gone
+    before, now = sensitivity.layers_of(folded.original), sensitivity.layers_of(back)
+    for name in gone - {"head/ocr_gather_head/MatMul"}:
+        weights, weights_before = (node.input_value(1).get_node() for node in (now[name], before[name]))
+        np.testing.assert_array_equal(weights.data, weights_before.data)
+
+
+def test_everything_put_back_computes_as_before(folded: Folded, model: Path, data: Path) -> None:
+    mended = sensitivity.put_back(folded.quantized, folded.original, quantized_layers(folded.quantized))
+    assert quantized_layers(mended) == []
+    for node in mended.get_ops():
+        if node.get_type_name() == "FakeQuantize":  # of additions, which are still rounded
+            node.output(0).replace(node.input(0).get_source_output())
+    image = picture(read_manifest(manifest_path(model)), data)
+    expected, given = (OpenVinoModel(graph, image.shape)(image) for graph in (read_openvino(model), mended))
+    np.testing.assert_allclose(given, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_parts_are_pieces_of_the_network(folded: Folded) -> None:
+    parts = sensitivity.parts_of(folded.quantized)
+    assert {"backbone/conv1", "backbone/stage2/0", "head/ocr_gather_head", "head/cls_head"} <= parts.keys() and len(parts) < 25
     assert parts["backbone/stage2/0"][0] == "backbone/stage2/0/branches/0/0/conv1/Conv"
-    assert sorted(name for names in parts.values() for name in names) == sorted(quantized_layers(read_openvino(quantized)))
+    assert sorted(name for names in parts.values() for name in names) == sorted(quantized_layers(folded.quantized))
 
 
 def test_a_loss_that_no_choice_of_layers_mends_is_an_error() -> None:

@@ -10,11 +10,12 @@ import openvino
 
 from src.config.errors import UserError
 from src.data.loader import build_dataset
+from src.deploy.int8.folding import read_folded
 from src.deploy.int8.quantizing import OVERFLOW_FIX, TOOL, Quantized, quantize
 from src.deploy.int8.report import Scorer, Side, as_json, mebibytes, table, time_in_turns
 from src.deploy.int8.samples import CalibrationInputs, Samples, evenly, split_training_pictures
-from src.deploy.int8.sensitivity import Run
 from src.deploy.manifest import Manifest, check_replaceable, file_sha256, manifest_path
+from src.deploy.mindir_predictor import Run
 from src.deploy.mindir_source import config_of_model, info_of_model
 from src.deploy.onnx_source import open_onnx
 from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino, supported_precisions
@@ -87,7 +88,9 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
         "calibrating on %d training pictures, sensitivity on %d others, table on %d of validation",
         *map(len, (calibration.samples, sensitivity, validation)),
     )
-    quantized = quantize(graph, calibration, sensitivity, scorer, options.max_drop)
+    folded = read_folded(options.model)
+    folded.reshape(list(manifest.input.shape))
+    quantized = quantize(folded, calibration, sensitivity, scorer, options.max_drop)
     _tell(quantized, len(sensitivity))
     quantized.graph.reshape(shape)  # any size again, where the ONNX file takes any
     with workspace(options.target, "--file_name") as folder:

@@ -1,8 +1,9 @@
 """Quantise a graph by NNCF: ranges from calibration pictures, and layers left as they are where quantising them costs too much."""
 
 import logging
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
@@ -59,40 +60,56 @@ def quantize(graph: openvino.Model, calibration: CalibrationInputs, sensitivity:
         max_drop: of the mean IoU, 0..1.
 
     Raises:
+        UserError: if the pictures of the sensitivity run have no labels.
         WorkError: if no choice of parts keeps the mIoU, or NNCF cannot quantise the graph.
     """
     shape = calibration.shape
     miou = judge.miou(OpenVinoModel(graph, shape), sensitivity)
+    if not math.isfinite(miou):
+        raise UserError("the pictures of the sensitivity run have no labels of any class: there is no mIoU to keep")
 
     def drop_of(candidate: openvino.Model) -> float:
         return miou - judge.miou(OpenVinoModel(candidate, shape, precision_beside_int8()), sensitivity)
 
     everything = best = _quantize(graph, calibration)
-    drop = drop_of(best)
+    drop = drop_of(everything)
     gains: dict[str, float] = {}
     if drop > max_drop:
         logger.info("int8 loses %.4f mIoU on the training pictures of the sensitivity run; --max_drop is %s", drop, max_drop)
         parts = parts_of(everything)
         images = [sensitivity[position][0] for position in evenly(len(sensitivity), RANKING_PICTURES)]
         gains = rank_parts(everything, graph, parts, shape, judge, images)
-        back: list[str] = []
-        for part in gains:
-            candidate = put_back(everything, graph, [*back, *parts[part]])
-            candidate_drop = drop_of(candidate)
-            logger.info("mIoU with %s in higher precision%s: %+.4f", part, ", too" if back else "", -candidate_drop)
-            if candidate_drop < drop:
-                best, drop = candidate, candidate_drop
-                back += parts[part]
-            if drop <= max_drop:
-                break
-    before, after = quantized_layers(everything), quantized_layers(best)
-    if not after or drop > max_drop:
+        ranked = {part: parts[part] for part in gains}
+        best, drop = _put_back_until(lambda names: put_back(everything, graph, names), ranked, drop_of, drop, max_drop)
+    if drop > max_drop:
         raise WorkError(
             f"int8 loses {drop:.4f} mIoU on training pictures whichever parts stay in higher precision; --max_drop is {max_drop}"
         )
+    before, after = quantized_layers(everything), quantized_layers(best)
+    if not after:
+        raise WorkError(f"the mIoU holds within --max_drop {max_drop} only with no layer in int8")
     kept = tuple(name for name in before if name not in after)
-    others = tuple(name for name in layers_of(best) if name not in (*after, *kept))
+    others = tuple(name for name in layers_of(best) if name not in before)
     return Quantized(best, len(after), kept, others, drop, gains)
+
+
+def _put_back_until(
+    mend: Callable[[list[str]], openvino.Model],
+    parts: Mapping[str, list[str]],
+    drop_of: Callable[[openvino.Model], float],
+    drop: float,
+    max_drop: float,
+) -> tuple[openvino.Model, float]:
+    """Return the first graph whose drop is allowed, or the best one, of those with one part after another in higher precision."""
+    back: list[str] = []
+    for part, names in parts.items():
+        candidate_drop = drop_of(mend([*back, *names]))
+        logger.info("mIoU with %s in higher precision%s: %+.4f", part, ", too" if back else "", -candidate_drop)
+        if candidate_drop < drop:
+            drop, back = candidate_drop, [*back, *names]
+        if drop <= max_drop:
+            break
+    return mend(back), drop
 
 
 def _quantize(graph: openvino.Model, calibration: CalibrationInputs) -> openvino.Model:

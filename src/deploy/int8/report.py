@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from src.data.basedataset import DatasetInfo
-from src.deploy.int8.sensitivity import Pair, Run
+from src.deploy.int8.sensitivity import Pair
 from src.deploy.manifest import Manifest
-from src.deploy.mindir_predictor import MindirLabels, MindirPredictor
+from src.deploy.mindir_predictor import MindirLabels, MindirPredictor, Run
 from src.metrics.confusion import ConfusionMatrix
 
 ROUNDS = 5  # of timing; the sides take turns
@@ -34,7 +34,7 @@ class Side:
 
 
 class Scorer:
-    """Mean IoU of a graph, by the protocol of eval.py with one pass over the whole picture.
+    """Mean IoU and labels of a graph, by the protocol of eval.py with one pass over the whole picture.
 
     Args:
         manifest: what the graph takes and gives, and its classes.
