@@ -1,5 +1,6 @@
 """A network, a configuration and a data set that are as small as the code allows."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,8 @@ from src.config.hrnet import hrnet_extra
 TINY_EXTRA = hrnet_extra(4, modules=(1, 1, 1), blocks=1, stem_blocks=1, stem_channels=4)
 
 
-def _words(tree: dict[str, Any], prefix: str) -> list[str]:
-    return [
-        word
-        for key, value in tree.items()
-        for word in (_words(value, f"{prefix}.{key}") if isinstance(value, dict) else [f"{prefix}.{key}={value}"])
-    ]
-
-
 TINY_WORDS = (
-    *_words(TINY_EXTRA, "model.extra"),
+    f"model.extra={json.dumps(TINY_EXTRA)}",
     "model.ocr.mid_channels=8",
     "model.ocr.key_channels=4",
     "model.ocr.dropout=0.25",

@@ -69,7 +69,7 @@ def check_flags(words: list[str]) -> None:
         raise ValueError(f"python {shlex.join(words)}: it ended before it had read its arguments")
     for word in arguments.get("words") or ():
         key = word.split("=")[0]
-        if "=" in word and key not in flatten() and not key.startswith(STRUCTURES):
+        if "=" in word and key not in flatten() and not f"{key}.".startswith(STRUCTURES):
             raise ValueError(f"python {shlex.join(words)}: no configuration key {key}")
 
 
