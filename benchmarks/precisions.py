@@ -10,7 +10,7 @@ is what AMX and AVX-512 BF16 do but for the order of their float32 sums.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,10 @@ from src.data.loader import build_dataset  # noqa: E402
 from src.deploy.int8.report import Scorer  # noqa: E402
 from src.deploy.int8.samples import Samples, evenly  # noqa: E402
 from src.deploy.manifest import manifest_path, read_manifest  # noqa: E402
+from src.deploy.mindir_predictor import Run  # noqa: E402
 from src.deploy.mindir_source import config_of_model, info_of_model  # noqa: E402
 from src.deploy.openvino_model import OpenVinoModel, precision_beside_int8, read_openvino, supported_precisions  # noqa: E402
 
-Run = Callable[[np.ndarray], np.ndarray]
 _KEPT = ("Shape", "Gather", "Cast", "ArgMax")  # of whose results none is rounded
 
 

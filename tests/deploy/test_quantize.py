@@ -228,7 +228,7 @@ def folded(model: Path, data: Path) -> Folded:
     """The tiny network as it is quantised, before and after."""
     manifest = read_manifest(manifest_path(model))
     config = config_of_model(model, manifest, None, {"data_path": str(data)}, [])
-    graph = read_folded(model)
+    graph = read_folded(model, read_openvino(model))
     graph.reshape(list(manifest.input.shape))
     calibration = CalibrationInputs(split_training_pictures(build_dataset(config, "train"), 4, 2)[0], manifest.input)
     return Folded(graph, quantizing._quantize(graph, calibration))
@@ -279,7 +279,7 @@ def test_a_loss_that_no_choice_of_layers_mends_is_an_error() -> None:
         quantize_four(Falling(Batches(3)), 0.01)
 
 
-def test_signals_can_be_handled_afterwards(tmp_path: Path) -> None:
+def test_signals_can_be_handled_afterwards() -> None:
     first, second = (openvino.Core().compile_model(four_convolutions(), "CPU") for _ in range(2))
     del first, second  # in this order: what the first has left is in place now
     assert dies_of_a_signal(), "OpenVINO mends this: leave_signal_stack is not needed any more"

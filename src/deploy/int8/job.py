@@ -83,12 +83,11 @@ def quantize_file(options: QuantizeOptions, flags: dict[str, Any], words: Sequen
     graph = read_openvino(options.model)
     scorer = Scorer(manifest, config.eval, info_of_model(manifest, config))
     shape = graph.input(0).get_partial_shape()
-    graph.reshape(list(manifest.input.shape))
     logger.info(
         "calibrating on %d training pictures, sensitivity on %d others, table on %d of validation",
         *map(len, (calibration.samples, sensitivity, validation)),
     )
-    folded = read_folded(options.model)
+    folded = read_folded(options.model, graph)
     folded.reshape(list(manifest.input.shape))
     quantized = quantize(folded, calibration, sensitivity, scorer, options.max_drop)
     _tell(quantized, len(sensitivity))

@@ -14,7 +14,8 @@ from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
 from src.config.errors import UserError
 from src.deploy.int8.samples import CalibrationInputs, Samples, evenly
 from src.deploy.int8.sensitivity import RANKING_PICTURES, Judge, layers_of, parts_of, put_back, quantized_layers, rank_parts
-from src.deploy.openvino_model import OpenVinoModel, first_line, leave_signal_stack, precision_beside_int8
+from src.deploy.openvino_model import OpenVinoModel, first_line, precision_beside_int8
+from src.deploy.signal_stack import leave_signal_stack
 from src.runtime.entry import WorkError
 
 logger = logging.getLogger("ocrnet")

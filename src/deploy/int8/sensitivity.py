@@ -107,11 +107,11 @@ def rank_parts(
     everything = changed(quantized)
     numbers = len(parts), len(images), 100 * everything
     logger.info("sensitivity run: %d parts of the network, %d pictures; int8 changes %.3f %% of the labels", *numbers)
-    gains, costs = {}, {}
+    gains, costs, num_layers = {}, {}, len(quantized_layers(quantized))
     for part, names in parts.items():
         candidate = put_back(quantized, original, names)
         gains[part] = everything - changed(candidate)
-        costs[part] = len(quantized_layers(quantized)) - len(quantized_layers(candidate))
+        costs[part] = num_layers - len(quantized_layers(candidate))
         logger.info("without int8 in %s: %+.3f %%", part, -100 * gains[part])
     return dict(sorted(gains.items(), key=lambda item: -item[1] / costs[item[0]]))
 
